@@ -1,0 +1,1 @@
+"""The facts: stores, customers, wallets, offers and coupons. Knows nothing of events."""

@@ -1,0 +1,15 @@
+"""The API of the facts, one module for each group of them."""
+
+from customers.api.coins import CouponViewSet, CustomerViewSet, OfferViewSet, WalletTransactionViewSet
+from customers.api.orders import OrderViewSet
+from customers.api.reviews import ReviewViewSet
+
+# Prefix, viewset, and the name by which addresses are reversed; config/urls.py registers them.
+api_routes = [
+    ("customers", CustomerViewSet, "customer"),
+    ("wallet-transactions", WalletTransactionViewSet, "wallet-transaction"),
+    ("offers", OfferViewSet, "offer"),
+    ("coupons", CouponViewSet, "coupon"),
+    ("orders", OrderViewSet, "order"),
+    ("reviews", ReviewViewSet, "review"),
+]

@@ -1,0 +1,30 @@
+"""One module for each group of facts."""
+
+from customers.models.customer import Customer
+from customers.models.kept_answer import KeptAnswer
+from customers.models.offer import Coupon, Offer
+from customers.models.orders import Order, OrderItem
+from customers.models.reviews import Review
+from customers.models.store import ApiKey, NamedQuerySet, Role, Store, StoreMembership, StoreModel
+from customers.models.tiers import Tier, TierChange
+from customers.models.wallet import Wallet, WalletTransaction
+
+__all__ = [
+    "ApiKey",
+    "Coupon",
+    "Customer",
+    "KeptAnswer",
+    "NamedQuerySet",
+    "Offer",
+    "Order",
+    "OrderItem",
+    "Review",
+    "Role",
+    "Store",
+    "StoreMembership",
+    "StoreModel",
+    "Tier",
+    "TierChange",
+    "Wallet",
+    "WalletTransaction",
+]

@@ -1,0 +1,67 @@
+"""Which coins are spent and which run out: every credit knows what is left of it.
+
+What is left of a wallet's credits sums to its balance, always: both move under the wallet's lock. It is kept, not worked
+out: the oldest credits, and those whose time is over, are then found by an index, however long the ledger is.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Self, TypeVar
+
+from django.utils import timezone
+
+from customers.days import day_of, last_day_over, midnight
+from customers.facts import FactModel, FactQuerySet
+from customers.models.store import Store
+
+logger = logging.getLogger(__name__)
+
+PAGE = 100  # credits that a debit looks at in one query; each credit is drained only once in its life
+
+M = TypeVar("M", bound=FactModel)
+
+
+class CreditQuerySet(FactQuerySet[M]):
+    def left(self) -> Self:
+        """Credits of which something is left, the oldest first."""
+        return self.filter(remaining__gt=0).order_by("effective_at", "id")
+
+    def spend(self, coins: int) -> None:
+        """Take these coins from the oldest credits of the one wallet that these rows are of, and whose lock is held."""
+        while coins:
+            page = list(self.left().values_list("pk", "remaining")[:PAGE])
+            if not page:
+                logger.error("The credits of a wallet do not sum to its balance: %d coins were spent of nothing", coins)
+                return
+            drained = []
+            for key, left in page:
+                if left > coins:
+                    self.filter(pk=key).keep_books(remaining=left - coins)
+                    coins = 0
+                    break
+                drained.append(key)
+                coins -= left
+            self.filter(pk__in=drained).keep_books(remaining=0)
+
+    def over(self) -> Iterator[Self]:
+        """Credits of which something is left though their time is over: query sets, each with an index of its own.
+
+        A time of their own wins over the store's setting, by which coins expire when the last day has ended.
+        """
+        now = timezone.now()
+        left = self.filter(remaining__gt=0)
+        yield left.filter(expires_at__lte=now)
+        for credited_before, stores in _stores_by_deadline(now):
+            yield left.filter(expires_at=None, effective_at__lt=credited_before, store__in=stores)
+
+
+def _stores_by_deadline(now: datetime) -> Iterator[tuple[datetime, list[Any]]]:
+    """The time before which coins were credited that have expired now, and the stores that it holds for."""
+    stores: dict[tuple[Any, str], list[Any]] = {}
+    rows = Store.objects.order_by().filter(coins_expire_after__isnull=False)
+    for key, months, time_zone in rows.values_list("pk", "coins_expire_after", "time_zone"):
+        stores.setdefault((months, time_zone), []).append(key)
+    for (months, time_zone), keys in stores.items():
+        last = last_day_over(day_of(now, time_zone), months)
+        yield midnight(last + timedelta(days=1), time_zone), keys

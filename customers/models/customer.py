@@ -1,0 +1,220 @@
+"""A person in one store, and how tools may find and reach them."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from uuid import UUID
+
+import phonenumbers
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from customers.facts import FactModel, FactQuerySet, together
+from customers.models.store import UUID_TEXT, Store, StoreModel, known_country
+from customers.models.tiers import BOOKS as TIER_BOOKS
+from customers.models.tiers import TierChange
+from customers.models.wallet import Wallet
+
+
+def e164(number: str, *, country: str) -> str:
+    """The number in E.164 (+4915112345678), read as one of this country when it has no +.
+
+    Raises ValidationError when it is no number that could exist.
+    """
+    try:
+        parsed = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException:
+        parsed = None
+    # Not what can be dialled only from next door, which `is_possible_number` would let through.
+    possible = phonenumbers.ValidationResult.IS_POSSIBLE
+    if parsed is None or phonenumbers.is_possible_number_with_reason(parsed) != possible:
+        raise ValidationError(
+            "%(number)s is not a mobile number. Write it with its country code, such as +49 1511 2345678.",
+            params={"number": number},
+            code="invalid_mobile",
+        )
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+class Channel(models.TextChoices):
+    """By which a tool may reach a person who agreed to it."""
+
+    EMAIL = "email", "E-mail"
+    SMS = "sms", "SMS"
+    WHATSAPP = "whatsapp", "WhatsApp"
+
+
+# A change of the tiers may be committed a little after its time: who was judged meanwhile was judged by the old ones.
+SETTLED_AFTER = timedelta(minutes=1)
+
+
+class CustomerQuerySet(FactQuerySet["Customer"]):
+    def find(self, *, store: Store, external_id: str = "", email: str = "", mobile: str = "") -> "Customer | None":
+        """The customer of this store with that identifier (exactly one of them is given), or None.
+
+        Raises ValidationError when the mobile number cannot be read.
+        """
+        if external_id:
+            return self.filter(store=store, external_id=external_id.strip()).first()
+        if email:
+            return self.with_email(email).filter(store=store).first()
+        return self.filter(store=store, mobile=e164(mobile, country=store.country)).first()
+
+    def with_email(self, email: str) -> "CustomerQuerySet":
+        """Those with this e-mail address, in any case. Stored ones are lowered; the index is on what the database lowers."""
+        return self.alias(lowered=Lower("email")).filter(lowered=email.strip().lower())
+
+    def ids_called(self, text: str, *, store: Store) -> list[UUID]:
+        """The ids of those of this store who have exactly this customer id, e-mail, mobile number or id of ours.
+
+        One, or hardly ever more. A list, so that what is looked for by it goes straight to its own index.
+        """
+        text = text.strip()
+        wanted = models.Q(external_id=text) | models.Q(lowered=text.lower())
+        with contextlib.suppress(ValidationError):  # most texts are no number
+            wanted |= models.Q(mobile=e164(text, country=store.country))
+        if UUID_TEXT.fullmatch(text):
+            wanted |= models.Q(pk=text)
+        rows = self.alias(lowered=Lower("email")).filter(wanted, store=store)  # the index is on the lowered one
+        return list(rows.values_list("pk", flat=True))
+
+    def review_tiers(self, *, most: int = 200) -> int:
+        """Judge customers anew whose tier ends, whose store changed its tiers, or who never were; at most so many.
+
+        Returns how many were judged. A customer to whose wallet somebody is writing is left for the next review.
+        """
+        for due in self._tiers_due():
+            if keys := list(due.order_by().values_list("pk", flat=True)[:most]):
+                with together():
+                    wallets = Wallet.objects.filter(customer__in=keys).locked(skip_locked=True)
+                    customers = [wallet.customer for wallet in wallets]
+                    TierChange.objects.judge(customers)
+                    judged = self.filter(pk__in=[customer.pk for customer in customers])
+                    judged.keep_books(tier_judged_at=timezone.now())
+                if customers:
+                    return len(customers)
+        return 0
+
+    def _tiers_due(self) -> "Iterator[CustomerQuerySet]":
+        """Query sets of those who are to be judged, each with an index of its own."""
+        now = timezone.now()
+        stores = Store.objects.exclude(tier_criterion="").order_by()
+        yield self.filter(store__in=stores, tier_expires_at__lte=now)
+        changed = stores.filter(tiers_changed_at__lte=now - SETTLED_AFTER)
+        yield self.filter(store__in=changed, tier_judged_at=None)
+        yield self.filter(store__in=changed, tier_judged_at__lt=F("store__tiers_changed_at"))
+
+
+class Customer(StoreModel, FactModel):
+    """A person in one store (Nector: lead), identified by external id, e-mail and mobile, each unique in its store."""
+
+    BOOKS: ClassVar[frozenset[str]] = frozenset({*TIER_BOOKS, "tier_judged_at"})  # a TierChange is the fact
+    IDENTIFIERS: ClassVar[dict[str, str]] = {"external_id": "customer id", "email": "e-mail", "mobile": "mobile number"}
+
+    external_id = models.CharField(
+        "customer id", max_length=120, null=True, blank=True, help_text="The customer's id in your shop."
+    )
+    email = models.EmailField("e-mail", null=True, blank=True)
+    mobile = models.CharField(
+        max_length=32,  # room to type; stored as E.164, 16 at most
+        null=True,
+        blank=True,
+        help_text="With its country code, such as +49 1511 2345678; without + it is read as a number of the store's country.",
+    )
+    name = models.CharField(max_length=200, blank=True)
+    country = models.CharField(max_length=2, blank=True, validators=[known_country], help_text="Such as DE or IN.")
+    type = models.CharField(
+        max_length=40, default="customer", help_text="A text of your own: customer, wholesale, staff."
+    )
+    tier = models.CharField(max_length=80, null=True, blank=True, editable=False)
+    tier_since = models.DateTimeField(null=True, editable=False)
+    tier_counts_from = models.DateTimeField(null=True, editable=False)  # what it is held by; null: everything
+    tier_expires_at = models.DateTimeField(null=True, editable=False)
+    tier_judged_at = models.DateTimeField(null=True, editable=False)  # by the last review
+    birth_date = models.DateField(null=True, blank=True)
+    referral_code = models.CharField(
+        max_length=40, null=True, blank=True, help_text="The code this customer gives to friends."
+    )
+    referred_by_code = models.CharField(
+        "referred by code", max_length=40, blank=True, help_text="The code of the friend who brought this customer."
+    )
+    consent_email = models.BooleanField("agreed to e-mail", default=False)
+    consent_sms = models.BooleanField("agreed to SMS", default=False)
+    consent_whatsapp = models.BooleanField("agreed to WhatsApp", default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CustomerQuerySet.as_manager()  # type: ignore[misc]  # takes the place of FactModel's
+
+    if TYPE_CHECKING:
+        wallet: Wallet
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint("store", "external_id", name="customer_external_id"),
+            models.UniqueConstraint("store", Lower("email"), name="customer_email"),
+            models.UniqueConstraint("store", "mobile", name="customer_mobile"),
+            models.UniqueConstraint("store", "referral_code", name="customer_referral_code"),
+        ]
+        indexes = [
+            models.Index(fields=["store", "-id"], name="customer_newest"),
+            models.Index(fields=["store", "tier"], name="customer_tier"),
+            models.Index(fields=["store", "tier_judged_at"], name="customer_tier_judged"),
+            models.Index(
+                fields=["tier_expires_at"], condition=Q(tier_expires_at__isnull=False), name="customer_tier_ends"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.mobile or self.external_id or str(self.id)
+
+    def consents_to(self, channel: str) -> bool:
+        """Whether this person agreed to be reached this way (one of `Channel`)."""
+        return bool(getattr(self, f"consent_{Channel(channel).value}"))
+
+    def clean(self) -> None:
+        """Identifiers in their one spelling, each free in this store; at least one of them is there."""
+        self.prepare()
+        if not any(getattr(self, name) for name in self.IDENTIFIERS):
+            raise ValidationError(
+                "A customer needs at least one of customer id, e-mail and mobile number.", code="no_identifier"
+            )
+        self._refuse_what_is_taken()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().save(*args, **kwargs)
+        except IntegrityError:  # somebody else took it after `clean()` had looked
+            self._refuse_what_is_taken()
+            raise
+
+    @classmethod
+    def make_parts(cls, new: list[Self]) -> None:
+        Wallet.objects.bulk_create([Wallet(store_id=customer.store_id, customer=customer) for customer in new])
+
+    def _refuse_what_is_taken(self) -> None:
+        taken: dict[str, ValidationError] = {}
+        others = Customer.objects.filter(store=self.store_id).exclude(pk=self.pk)
+        for name, label in {**self.IDENTIFIERS, "referral_code": "referral code"}.items():
+            value = getattr(self, name)
+            if value and (others.with_email(value) if name == "email" else others.filter(**{name: value})).exists():
+                taken[name] = ValidationError(f"Another customer of this store has the {label} {value}.", code="taken")
+        if taken:
+            raise ValidationError(taken)
+
+    def prepare(self) -> None:
+        """One spelling for each identifier; what is empty is unknown (null), so that it is not "taken"."""
+        self.external_id = (self.external_id or "").strip() or None
+        self.email = (self.email or "").strip().lower() or None
+        self.referral_code = (self.referral_code or "").strip() or None
+        if mobile := (self.mobile or "").strip():
+            try:
+                self.mobile = e164(mobile, country=self.store.country)
+            except ValidationError as error:
+                raise ValidationError({"mobile": error}) from None
+        else:
+            self.mobile = None

@@ -1,0 +1,1 @@
+"""Which fact goes where: the catalogue, restrictions, the outbox, and the sending."""

@@ -1,0 +1,1 @@
+"""What store admins enter about events."""

@@ -1,0 +1,1 @@
+"""The declarations of the catalogue, one module for each group. Each is found by itself."""

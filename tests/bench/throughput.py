@@ -1,0 +1,52 @@
+"""Deliveries a second: everything that a cluster does for each, beside a loop that only posts, and beside a task for each."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+
+from tests.bench import bare, place, task_each, world
+from tests.bench.bare import Post
+from tests.bench.measure import RUNS, Measure
+from tests.bench.receiver import Receiver
+
+EVENTS = 5000
+TASKS = 600  # for task each: more would have a worker recycled (after 500), and that stalls it for a minute
+
+
+def at_once(receiver: Receiver) -> Iterator[Measure]:
+    """A receiver without delay, over four integrations."""
+    store = world.make_store(receiver, "/ok")
+    ours, loops, tasks = [], [], []
+    with world.cluster():
+        world.warm_up(store)
+        for _ in range(RUNS):
+            ours.append(_ours(store, receiver))
+            post = Post.like(receiver.last(), host=receiver.host)
+            loops.append(bare.rate(post, total=EVENTS, processes=place.WORKERS))
+    yield Measure.of("throughput", ours, "deliveries/s", baseline=loops)
+    tasks += [task_each.rate(post, total=TASKS, warm_up=bare.WARM_UP) for _ in range(RUNS)]
+    yield Measure.of("throughput_vs_task_each", ours, "deliveries/s", baseline=tasks)
+
+
+def at_100ms(receiver: Receiver) -> Iterator[Measure]:
+    """A receiver that takes 100 ms."""
+    store = world.make_store(receiver, "/wait/100")
+    ours, loops = [], []
+    with world.cluster():
+        world.warm_up(store)
+        for _ in range(RUNS):
+            ours.append(_ours(store, receiver))
+            post = Post.like(receiver.last(), host=receiver.host)
+            threads = settings.SENDER_SLOTS
+            loops.append(bare.rate(post, total=EVENTS, processes=place.WORKERS, threads=threads))
+    yield Measure.of("throughput_100ms", ours, "deliveries/s", baseline=loops)
+
+
+def _ours(store: Any, receiver: Receiver) -> float:
+    world.record_rewards(store, EVENTS)
+    receiver.arrivals()
+    took = world.time_to_send(store)
+    arrived = len(receiver.arrivals())
+    assert arrived == EVENTS, f"{arrived} requests for {EVENTS} deliveries"
+    return EVENTS / took

@@ -1,0 +1,104 @@
+"""Every screen, with a store that has a history: whole on a laptop and on a phone, by day and by night, for everybody.
+
+`make screenshots` also saves them (SCREENSHOTS names the folder). A new screen is one line in SCREENS.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from events.switching import switch_off
+from tests.browser.conftest import Browse
+from tests.browser.demo import Demo
+from tests.browser.visitor import Visitor, grave_faults
+
+# Name and address; in braces what the demo holds.
+SCREENS = (
+    ("home", "/admin/"),
+    ("events", "/admin/events/subscription/"),
+    ("events-basic", "/admin/events/subscription/basic/"),
+    ("send-event-new", "/admin/events/subscription/add/"),
+    ("send-event-recipe", "/admin/events/subscription/add/?recipe=coins_redeemed"),
+    ("send-event", "/admin/events/subscription/{demo.big_reward.pk}/change/"),
+    ("send-event-delete", "/admin/events/subscription/{demo.big_reward.pk}/delete/"),
+    ("send-event-test", "/admin/events/subscription/test/?send_event={demo.big_reward.pk}"),
+    ("send-event-history", "/admin/events/subscription/{demo.big_reward.pk}/history/"),
+    ("several", "/admin/events/subscription/several/"),
+    ("event-catalogue", "/admin/events/subscription/catalogue/"),
+    ("event-details", "/admin/events/subscription/catalogue/walletreward_create/"),
+    ("integrations", "/admin/integrations/integration/"),
+    ("connect", "/admin/integrations/integration/add/"),
+    ("connect-webhook", "/admin/integrations/integration/add/?destination=webhook"),
+    ("connect-klaviyo", "/admin/integrations/integration/add/?destination=klaviyo"),
+    ("integration", "/admin/integrations/integration/{demo.klaviyo.pk}/change/"),
+    ("integration-webhook", "/admin/integrations/integration/{demo.shop.pk}/change/"),
+    ("integration-closed", "/admin/integrations/integration/{demo.till.pk}/change/"),
+    ("integration-new", "/admin/integrations/integration/{demo.newsletter.pk}/change/"),
+    ("integration-switched-off", "/admin/integrations/integration/{demo.old.pk}/change/"),
+    ("integration-test", "/admin/events/subscription/test/?tool={demo.newsletter.pk}"),
+    ("sandbox", "/admin/integrations/integration/{demo.sandbox.pk}/change/"),
+    ("integration-delete", "/admin/integrations/integration/{demo.shop.pk}/delete/"),
+)
+VARIANTS = [
+    pytest.param(width, dark, id=f"{width}-{'dark' if dark else 'light'}")
+    for width in (1280, 390)
+    for dark in (False, True)
+]
+FOLDER = os.environ.get("SCREENSHOTS")
+MOST_QUERIES = 40
+SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def look(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = True) -> list[str]:
+    """What is wrong with the screen that shows; its picture is kept, the whole page or what is in sight."""
+    found = [*grave_faults(visitor.page), *visitor.complaints]
+    if visitor.page.evaluate(SIDEWAYS):
+        found.append("it scrolls sideways")
+    visitor.complaints.clear()
+    if FOLDER:
+        variant = ("-phone" if width < 700 else "") + ("-dark" if dark else "")
+        visitor.page.screenshot(path=Path(FOLDER) / f"{name}{variant}.png", full_page=whole)
+    return found
+
+
+class TestScreens:
+    @pytest.mark.parametrize(("width", "dark"), VARIANTS)
+    def test_nothing_keeps_anybody_out(self, demo: Demo, browse: Browse, width: int, dark: bool) -> None:
+        visitor = browse(demo.owner, width=width, dark=dark)
+        faults: dict[str, Any] = {}
+        for name, address in SCREENS:
+            visitor.open(address.format(demo=demo))
+            if found := look(visitor, name, width=width, dark=dark):
+                faults[name] = found
+        assert faults == {}
+
+    @pytest.mark.parametrize(("width", "dark"), VARIANTS)
+    def test_nor_what_shows_only_after_a_click(self, demo: Demo, browse: Browse, width: int, dark: bool) -> None:
+        visitor = browse(demo.owner, width=width, dark=dark)
+        visitor.open(f"/admin/events/subscription/{demo.big_reward.pk}/change/")
+        visitor.click("Send test event")
+        visitor.fill("E-mail address or mobile number", "priya@example.com")
+        visitor.click("Send it now")
+        assert visitor.sees("Shop app accepted it in")
+        assert look(visitor, "send-event-tested", width=width, dark=dark, whole=False) == []
+        switch_off(demo.store)
+        visitor.open("/admin/events/subscription/")
+        assert look(visitor, "events-off", width=width, dark=dark) == []
+        visitor.click("Switch events on")
+        assert visitor.sees("What shall become of what is held?")
+        assert look(visitor, "events-switch", width=width, dark=dark) == []
+
+
+class TestQueries:
+    def test_no_page_takes_many(self, demo: Demo, signed_in: Any) -> None:
+        client = signed_in(demo.owner)
+        counts = {}
+        for name, address in SCREENS:
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(address.format(demo=demo)).status_code == 200, name
+            counts[name] = len(queries)
+        assert {name: count for name, count in counts.items() if count > MOST_QUERIES} == {}
