@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Runs Django's and the project's commands: `python manage.py help` lists them."""
 
+import io
 import os
 import sys
 
@@ -10,6 +11,9 @@ from django.core.management import execute_from_command_line
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe or a journal sees each line when it is written, not when a buffer is full.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

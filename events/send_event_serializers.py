@@ -122,7 +122,7 @@ class FindingSerializer(StrictSerializer):
     """One restriction, and what judging it found."""
 
     restriction = serializers.CharField(help_text="In words.")
-    found = serializers.JSONField(allow_null=True, help_text="The value in the event.")
+    found = serializers.JSONField(help_text="The value in the event; null when it has none.")
     holds = serializers.BooleanField()
     problem = serializers.CharField(allow_blank=True, help_text="Why nothing can be said about it; empty when it can.")
 

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
-from typing import IO
 
 import pytest
 
@@ -27,14 +27,19 @@ def manage(*words: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*MANAGE, *words], env={**os.environ, **environment}, text=True, stdout=PIPE, stderr=PIPE)
 
 
-def lines_until(stream: IO[str] | None, part: str) -> list[str]:
-    """What is written, up to the line with this part."""
-    assert stream is not None
+def lines_until(process: subprocess.Popen[str], part: str) -> list[str]:
+    """What it writes, up to the line with this part; a process that never writes it is killed."""
+    assert process.stdout is not None
     lines: list[str] = []
-    for line in stream:
-        lines.append(line)
-        if part in line:
-            return lines
+    alarm = threading.Timer(90, process.kill)
+    alarm.start()
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if part in line:
+                return lines
+    finally:
+        alarm.cancel()
     raise AssertionError(f"never wrote {part!r}: {lines}")
 
 
@@ -88,10 +93,10 @@ class TestDemo:
     def test_shows_events_until_it_is_stopped_and_leaves_nothing(
         self, demo: subprocess.Popen[str], mark: Mark, number: signal.Signals
     ) -> None:
-        start = "".join(lines_until(demo.stdout, "Ctrl-C stops everything"))
+        start = "".join(lines_until(demo, "Ctrl-C stops everything"))
         assert "  Admin     http://127.0.0.1:" in start
         assert "  Login     mia@bean-and-leaf.example\n  Password  " in start
-        shown = lines_until(demo.stdout, "arrived   walletreward_create")
+        shown = lines_until(demo, "arrived   walletreward_create")
         assert shown[-1].endswith(" ms\n")
         assert any("recorded  walletreward_create" in line for line in shown)
         assert any("no match  coins_redeemed: Wallet Transaction Types is one of Redeem" in line for line in shown)
@@ -121,7 +126,7 @@ class TestDemo:
     @linux
     def test_says_which_process_died(self, mark: Mark) -> None:
         process = manage("demo", "--check", TMPDIR=str(mark.directory))
-        lines_until(process.stdout, "Password")
+        lines_until(process, "Password")
         for number, command in mark.processes().items():
             if command.endswith("manage.py cluster "):
                 os.kill(number, signal.SIGKILL)
@@ -154,7 +159,7 @@ class TestRun:
             SANDBOX_ADDRESS="127.0.0.1:0",
             TMPDIR=str(mark.directory),
         )
-        lines_until(process.stdout, "Loyalty Events runs at http://127.0.0.1:0/ (Ctrl-C stops it).")
+        lines_until(process, "Loyalty Events runs at http://127.0.0.1:0/ (Ctrl-C stops it).")
         over = time.monotonic() + 60
         while not any("qcluster" in command for command in mark.processes().values()):
             assert time.monotonic() < over

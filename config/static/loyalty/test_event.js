@@ -133,7 +133,7 @@ function suggest(field) {
     timer = setTimeout(look, WAIT);
   });
   // Not at once: where the list goes, what is below it moves, and a click that has just begun there would miss it.
-  input.addEventListener("blur", () => setTimeout(close, 250));
+  input.addEventListener("blur", () => setTimeout(() => document.activeElement === input || close(), 250));
   input.addEventListener("keydown", (event) => {
     if (list.hidden) return;
     const options = [...list.children];
