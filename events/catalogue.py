@@ -20,7 +20,7 @@ from django.db import models
 from customers.facts import Fact
 from customers.models import Customer
 from events.common import COMMON_FIELDS, common_payload
-from events.fields import Field
+from events.fields import Field, change_of
 
 ALIASES = {"wallettrasaction_update": "wallettransaction_update"}  # Nector's own spelling
 
@@ -53,12 +53,18 @@ class EventType:
     @cached_property
     def fields(self) -> Mapping[str, Field]:
         """All its fields by name, the common ones first."""
-        return MappingProxyType({field.name: field for field in (*COMMON_FIELDS, *self.own_fields)})
+        return MappingProxyType({field.name: field for field in (*COMMON_FIELDS, *self.own_fields, *self.changes)})
+
+    @cached_property
+    def changes(self) -> tuple[Field, ...]:
+        """Of an update: the changes of its own fields, for restrictions alone."""
+        own = [field for field in self.own_fields if field.restrict and not field.derive]
+        return tuple(map(change_of, own)) if self.tells_changes else ()
 
     @cached_property
     def restrictable(self) -> Mapping[str, Field]:
         """The fields that can restrict a send event of it, its own first."""
-        ordered = (*self.own_fields, *COMMON_FIELDS)
+        ordered = (*self.own_fields, *COMMON_FIELDS, *self.changes)
         return MappingProxyType({field.name: field for field in ordered if field.restrict})
 
     def payload(self, fact: Fact, *, event_id: UUID, occurred_at: datetime) -> dict[str, Any]:

@@ -75,6 +75,20 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _change(value: Any) -> "Change":
+    if not isinstance(value, Change):
+        raise Unreadable
+    return value
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a field was before an update, and what it is since; None: nothing."""
+
+    before: Any
+    after: Any
+
+
 @dataclass(frozen=True, eq=False)  # each is itself: an enum would take equal values for aliases
 class KindFacts:
     """How values of a kind are read, and how JSON Schema says them."""
@@ -94,6 +108,7 @@ class Kind(Enum):
     TIME = KindFacts(_time, {"type": "string", "format": "date-time"})
     DATE = KindFacts(_date, {"type": "string", "format": "date"})
     LIST = KindFacts(_as_it_is, {"type": "array"})
+    CHANGE = KindFacts(_change, {"type": "object"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +134,7 @@ class Field:
     restrict: bool = True
     derive: Callable[[Mapping[str, Any]], Any] | None = None
     reads: tuple[str, ...] = ()
+    changes: "Field | None" = None
 
     def read(self, payload: Mapping[str, Any]) -> Any:
         """Its value in this payload as the type of its kind, None when missing. Raises Unreadable."""
@@ -133,6 +149,8 @@ class Field:
         """How a person reads a value of it, as it stands in a payload."""
         if value is None or value == "":
             return "nothing"
+        if self.changes:
+            return f"{self.changes.in_words(value['from'])} → {self.changes.in_words(value['to'])}"
         if isinstance(value, bool):
             return "yes" if value else "no"
         text = self.choice_label(str(value))
@@ -149,3 +167,26 @@ class Field:
         if self.nullable:
             schema["type"] = [schema["type"], "null"]
         return schema
+
+
+def change_of(field: Field) -> Field:
+    """The change of this field in an update, which restricts by what it was and what it is."""
+
+    def change(payload: Mapping[str, Any]) -> Change | None:
+        changed = payload.get("changed_fields")
+        if not isinstance(changed, list):
+            raise Unreadable
+        if field.name not in changed:
+            return None
+        before = field.read({field.name: payload.get(f"previous_{field.name}")})
+        return Change(before, field.read(payload))
+
+    return Field(
+        name=f"changed_{field.name}",
+        kind=Kind.CHANGE,
+        label=field.label,
+        sample=None,
+        derive=change,
+        reads=("changed_fields", f"previous_{field.name}", field.name),
+        changes=field,
+    )

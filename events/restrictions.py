@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from events.catalogue import EventType
-from events.fields import Field, Kind, Unreadable
+from events.fields import Change, Field, Kind, Unreadable
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # NUL and halves of pairs, which PostgreSQL's JSON does not take
 
@@ -66,6 +66,20 @@ def _days(field: Field, value: Any) -> int:
     return int(days)
 
 
+def _from_and_to(field: Field, value: Any) -> dict[str, list[Any]]:
+    """The values it may have had and may have now; none of them: any value."""
+    assert field.changes is not None
+    if not isinstance(value, Mapping) or set(value) - {"from", "to"}:
+        raise RestrictionError(
+            f"{field.label}: a change has the lists “from” and “to”; an empty one stands for any value."
+        )
+    return {end: _many(field.changes, value[end]) if value.get(end) else [] for end in ("from", "to")}
+
+
+def _changed(found: Change, ends: Mapping[str, list[Any]], _: datetime) -> bool:
+    return all(not ends[end] or one in ends[end] for end, one in (("from", found.before), ("to", found.after)))
+
+
 def _shown(value: Any) -> str:
     text = str(value)
     return f"“{text[:60]}…”" if len(text) > 60 else f"“{text}”"
@@ -80,6 +94,7 @@ _KIND_WORDS = {
     Kind.TIME: "a time",
     Kind.DATE: "a date",
     Kind.LIST: "a list",
+    Kind.CHANGE: "a change",
 }
 
 
@@ -128,6 +143,7 @@ OPERATORS: Mapping[str, Operator] = {
             lambda found, start, _: found.casefold().startswith(start.casefold()),
         ),
         Operator("within_days", "is within the last days", frozenset({Kind.TIME}), _days, _within, timed=True),
+        Operator("changed", "changed", frozenset({Kind.CHANGE}), _from_and_to, _changed),
     )
 }
 
@@ -149,7 +165,9 @@ class Finding:
     @property
     def found_label(self) -> str:
         """The value found, as a person reads it."""
-        return "not known" if self.found is None else self.restriction.field.in_words(self.found)
+        if self.found is None:
+            return "unchanged" if self.restriction.field.changes else "not known"
+        return self.restriction.field.in_words(self.found)
 
 
 @dataclass(frozen=True)
@@ -174,6 +192,8 @@ class Restriction:
         try:
             found = self.field.read(payload)
         except Unreadable:
+            if self.field.changes:
+                return Finding(self, None, holds=False, problem=f"{self.field.label}: what changed cannot be read.")
             raw = payload.get(self.field.name)
             problem = f"{self.field.label}: the value found, {_shown(raw)}, is not {_KIND_WORDS[self.field.kind]}."
             return Finding(self, raw, holds=False, problem=problem)
@@ -189,16 +209,27 @@ class Restriction:
             return f"{self.field.label} is between {self.value[0]} and {self.value[1]}"
         if isinstance(self.value, bool):
             return f"{self.field.label}: {'yes' if self.value else 'no'}"
+        if self.field.changes:
+            ends = [
+                f"{end} {_listed(self.field.changes, self.value[end])}" for end in ("from", "to") if self.value[end]
+            ]
+            return " ".join([self.field.label, self.operator.words, *ends])
         values = self.value if isinstance(self.value, list) else [self.value]
-        return (
-            f"{self.field.label} {self.operator.words} {', '.join(self.field.choice_label(str(one)) for one in values)}"
-        )
+        return f"{self.field.label} {self.operator.words} {_listed(self.field, values)}"
+
+
+def _listed(field: Field, values: Iterable[Any]) -> str:
+    return ", ".join(field.in_words(one) if isinstance(one, bool) else field.choice_label(str(one)) for one in values)
 
 
 def _plain(value: Any) -> Any:
     """The value in JSON's own types."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Change):
+        return {"from": _plain(value.before), "to": _plain(value.after)}
     if isinstance(value, Decimal):
         return str(value)
     return value.isoformat() if hasattr(value, "isoformat") else value

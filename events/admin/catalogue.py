@@ -42,14 +42,14 @@ def event_details(request: HttpRequest, key: str) -> HttpResponse:
 def _line(kind: catalogue.EventType, name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """One field as the page shows it."""
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    field = kind.restrictable.get(name)
+    fields = [kind.restrictable[one] for one in (name, f"changed_{name}") if one in kind.restrictable]
     return {
         "name": name,
         "label": schema["title"],
         "help": schema.get("description", ""),
         "type": " or ".join(str(schema.get("format", one) if one == "string" else one) for one in types),
         "values": [value for value in schema.get("enum", []) if value is not None],
-        "operators": [operator.words for operator in operators_for(field)] if field else [],
+        "operators": [operator.words for field in fields for operator in operators_for(field)],
     }
 
 

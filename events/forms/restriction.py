@@ -41,7 +41,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _as_line(values: Any) -> str:
-    return ", ".join(map(_quoted, values if isinstance(values, list) else [values]))
+    return ", ".join(_quoted(str(one)) for one in (values if isinstance(values, list) else [values]))
 
 
 def _quoted(value: str) -> str:
@@ -62,6 +62,11 @@ def _yes_or_no(field: Field) -> forms.Field:
     return forms.ChoiceField(required=False, choices=[("", "Either"), ("true", "Yes"), ("false", "No")])
 
 
+def _yes_and_no(field: Field) -> forms.Field:
+    choices = [("true", "Yes"), ("false", "No")]
+    return forms.MultipleChoiceField(required=False, choices=choices, widget=forms.CheckboxSelectMultiple)
+
+
 BOXES = Control(_boxes, entered=list, boxes=True)
 CONTROLS: Mapping[Kind, Control] = {
     Kind.CHOICE: Control(_line_of_values, entered=_listed, shown=_as_line),  # where the choices are the store's own
@@ -76,6 +81,13 @@ CONTROLS: Mapping[Kind, Control] = {
 def control_of(field: Field) -> Control:
     """The control that fits this field."""
     return BOXES if field.choices else CONTROLS[field.kind]
+
+
+def control_of_ends(field: Field) -> Control:
+    """The control for what this field was, and for what it became: each takes several values."""
+    if field.kind is Kind.BOOLEAN:
+        return Control(_yes_and_no, entered=list, shown=lambda stored: [str(one).lower() for one in stored], boxes=True)
+    return BOXES if field.choices else CONTROLS[Kind.CHOICE]
 
 
 class RestrictionForm(forms.Form):
@@ -145,21 +157,73 @@ class RestrictionForm(forms.Form):
         return given
 
 
+class ChangeForm(forms.Form):
+    """What a field was before an update, and what it became; left empty, it restricts nothing."""
+
+    restriction: Restriction | None = None
+
+    def __init__(
+        self,
+        kind: EventType,
+        field: Field,
+        *,
+        place: int = 0,
+        stored: Mapping[str, Any] | None = None,
+        data: Any = None,
+    ) -> None:
+        super().__init__(data, prefix=prefix_of(field, place), use_required_attribute=False)
+        assert field.changes is not None
+        self.kind, self.field, self.control = kind, field, control_of_ends(field.changes)
+        ends = stored["value"] if stored else {}
+        self.fields["any"] = forms.BooleanField(required=False, label="changed in any way")
+        self.initial["any"] = bool(stored) and not any(ends.values())
+        for end in ("from", "to"):
+            self.fields[end] = self.control.make(field.changes)
+            self.fields[end].label = f"{field.label} changed {end}"
+            if not self.control.boxes:
+                self.fields[end].widget.attrs["aria-label"] = self.fields[end].label
+            self.initial[end] = self.control.shown(ends.get(end, []))
+
+    @property
+    def in_use(self) -> bool:
+        """Whether something is entered, right or wrong: then it must be seen."""
+        return any(self[name].value() for name in self.fields)
+
+    @property
+    def ends(self) -> list[tuple[str, forms.BoundField]]:
+        """The two inputs, each with the word before it."""
+        return [(end, self[end]) for end in ("from", "to")]
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        ends = {end: self.control.entered(given.get(end) or "") for end in ("from", "to")}
+        if given.get("any") or any(ends.values()):
+            stored = {"field": self.field.name, "operator": "changed", "value": ends}
+            try:
+                self.restriction = read_restriction(self.kind, stored)
+            except RestrictionError as error:
+                self.add_error("to", str(error))
+        return given
+
+
 def prefix_of(field: Field, place: int) -> str:
     """What the names of its inputs begin with."""
     return f"{PREFIX}-{field.name}-{place}" if place else f"{PREFIX}-{field.name}"
 
 
-def restriction_forms(kind: EventType, stored: list[Mapping[str, Any]], data: Any = None) -> list[RestrictionForm]:
+def restriction_forms(
+    kind: EventType, stored: list[Mapping[str, Any]], data: Any = None
+) -> list[RestrictionForm | ChangeForm]:
     """A form for each field that can restrict this event, and more where the same field has several restrictions."""
-    forms_: list[RestrictionForm] = []
+    forms_: list[RestrictionForm | ChangeForm] = []
     for field in kind.restrictable.values():
         mine = [one for one in stored if one["field"] == field.name]
         places = max(len(mine), 1)
-        while data is not None and f"{prefix_of(field, places)}-operator" in data:
+        while data is not None and any(name.startswith(f"{prefix_of(field, places)}-") for name in data):
             places += 1
+        form = ChangeForm if field.changes else RestrictionForm
         forms_ += [
-            RestrictionForm(kind, field, place=place, stored=mine[place] if place < len(mine) else None, data=data)
+            form(kind, field, place=place, stored=mine[place] if place < len(mine) else None, data=data)
             for place in range(places)
         ]
     return forms_

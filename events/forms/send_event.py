@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from events import catalogue
 from events.catalogue import EventType
-from events.forms.restriction import RestrictionForm, restriction_forms
+from events.forms.restriction import ChangeForm, RestrictionForm, restriction_forms
 from events.models import Subscription
 from events.restrictions import Restriction, RestrictionError, read_restriction, read_restrictions
 
@@ -34,7 +34,7 @@ class SendEventForm(forms.ModelForm[Subscription]):
         self.misfits: list[str] = []  # what is stored and does not fit any more: gone with the next save
         self._fitting = [one for one in stored if self.kind and self._fits(self.kind, one)]
         data = self.data if self.is_bound else None
-        self.restriction_forms: list[RestrictionForm] = (
+        self.restriction_forms: list[RestrictionForm | ChangeForm] = (
             restriction_forms(self.kind, self._fitting, data) if self.kind else []
         )
         if "event_key" in self.fields and not adding:
@@ -70,15 +70,21 @@ class SendEventForm(forms.ModelForm[Subscription]):
         return read_restrictions(self.kind, self._fitting)
 
     @property
-    def prominent(self) -> list[RestrictionForm]:
+    def prominent(self) -> list[RestrictionForm | ChangeForm]:
         """The restrictions that show at once: those in use, and the first ones that the event declares."""
         return [form for place, form in enumerate(self.restriction_forms) if place < PROMINENT or form.in_use]
 
     @property
-    def further(self) -> list[RestrictionForm]:
-        """The others."""
+    def further(self) -> list[RestrictionForm | ChangeForm]:
+        """The others, without those by what changed."""
         shown = self.prominent
-        return [form for form in self.restriction_forms if form not in shown]
+        return [form for form in self.restriction_forms if form not in shown and not form.field.changes]
+
+    @property
+    def changes(self) -> list[RestrictionForm | ChangeForm]:
+        """The others, by what changed in an update."""
+        shown = self.prominent
+        return [form for form in self.restriction_forms if form not in shown and form.field.changes]
 
     def as_it_stands(self) -> Subscription:
         """The send event that the form shows before anything was entered; not to be saved."""
@@ -95,7 +101,7 @@ class SendEventForm(forms.ModelForm[Subscription]):
             label = self.fields[name].label if name in self.fields else ""
             yield from (f"{str(label).capitalize()}: {error}" for error in errors if label)
         for form in self.restriction_forms:
-            yield from map(str, form.errors.get("value", []))
+            yield from (str(error) for errors in form.errors.values() for error in errors)
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()

@@ -67,6 +67,10 @@ class TestFirstStep:
         assert [one["value"].value() for one in form.restriction_forms if one.in_use] == [["expire"]]
 
 
+def changed(field: str, before: list[str], after: list[str]) -> dict[str, Any]:
+    return {"field": f"changed_{field}", "operator": "changed", "value": {"from": before, "to": after}}
+
+
 class TestAdding:
     def test_it_is_saved_with_its_restrictions(self, client: Client, store: Store, integration: Integration) -> None:
         answer = client.post(
@@ -98,6 +102,31 @@ class TestAdding:
             {"field": "user_tier", "operator": "none_of", "value": ["Gold", "Silver, old"]},
             {"field": "user_has_email", "operator": "is", "value": True},
         ]
+
+    def test_an_update_can_be_restricted_by_what_changed(
+        self, client: Client, store: Store, integration: Integration
+    ) -> None:
+        given = {
+            "restrict-changed_order_status-from": ["pending"],
+            "restrict-changed_order_status-to": ["completed", "cancelled"],
+            "restrict-changed_order_amount-to": "50, 60.5",
+            "restrict-changed_order_name-any": "on",
+        }
+        assert client.post(ADD, entered(integration, event_key="order_update", **given)).status_code == 302
+        saved = Subscription.objects.get()
+        assert saved.restrictions == [
+            changed("order_status", ["pending"], ["completed", "cancelled"]),
+            changed("order_amount", [], ["50", "60.5"]),
+            changed("order_name", [], []),
+        ]
+        form = client.get(f"/admin/events/subscription/{saved.pk}/change/").context["form"]
+        shown = {one.field.name: [one[name].value() for name in one.fields] for one in form.prominent if one.in_use}
+        assert shown == {
+            "changed_order_status": [False, ["pending"], ["completed", "cancelled"]],
+            "changed_order_amount": [False, "", "50, 60.5"],
+            "changed_order_name": [True, "", ""],
+        }
+        assert "order_name" not in {one.field.name for one in form.changes}
 
     @pytest.mark.parametrize(
         ("given", "place", "sentence"),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from customers.models import Customer, Store
 from events import matching
 from events.catalogue import event_type, event_types
+from events.fields import Field
 from events.matching import Matches, would_match
 from events.models import Occurrence
 from events.restrictions import Restriction, judge, operators_for, read_restrictions
@@ -149,15 +150,16 @@ class TestWhatIsFetched:
         """One that reads more than it says would be judged otherwise here than when it is sent."""
 
         class Said(Mapping[str, Any]):
-            def __init__(self, names: tuple[str, ...]) -> None:
-                self.values_of = dict.fromkeys(names)
+            def __init__(self, field: Field) -> None:
+                changed = {"changed_fields": [field.changes.name]} if field.changes else {}
+                self.values_of = dict.fromkeys(field.reads or (field.name,)) | changed
 
             def __getitem__(self, name: str) -> Any:
                 return self.values_of[name]
 
             def get(self, name: str, default: Any = None) -> Any:
                 assert name in self.values_of, f"reads {name}, and does not say so"
-                return default
+                return self.values_of[name]
 
             def __iter__(self) -> Iterator[str]:
                 raise AssertionError("reads everything")
@@ -166,7 +168,7 @@ class TestWhatIsFetched:
                 return len(self.values_of)
 
         for field in event_type(key).restrictable.values():
-            field.read(Said(field.reads or (field.name,)))
+            field.read(Said(field))
 
 
 PLAIN = st.one_of(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customers.models import Customer
+from customers.models.orders import OrderStatus
 from events.catalogue import EventType, event_type
 from events.fields import Field, Kind, Unreadable
 from events.restrictions import (
@@ -119,7 +120,8 @@ class TestJudge:
         assert (finding.holds, bool(finding.problem)) == (holds, problem)
 
     def test_the_table_is_complete(self) -> None:
-        combinations = {(operator.key, kind) for operator in OPERATORS.values() for kind in operator.kinds}
+        kinds = set(Kind) - {Kind.CHANGE}  # which has a table of its own
+        combinations = {(operator.key, kind) for operator in OPERATORS.values() for kind in operator.kinds & kinds}
         assert {(operator, THING.fields[field].kind) for field, operator, _ in TABLE} == combinations
 
     @pytest.mark.parametrize("in_payload", [None, LEFT_OUT], ids=["null", "left out"])
@@ -179,6 +181,109 @@ class TestJudge:
             for wanted in (True, False):
                 finding = read_restriction(THING, stored(name, "is", wanted)).judge(payload, now=NOW)
                 assert (finding.found, finding.holds) == (has, has is wanted)
+
+
+ORDER = event_type("order_update")
+
+
+def changed(value: Any, field: str = "changed_order_status") -> dict[str, Any]:
+    return stored(field, "changed", value)
+
+
+def update(name: str, before: Any, after: Any) -> dict[str, Any]:
+    return {"changed_fields": [name], f"previous_{name}": before, name: after}
+
+
+CHANGE_SHAPE = "Order Statuses: a change has the lists “from” and “to”; an empty one stands for any value."
+STATUS_CHANGE = update("order_status", "pending", "completed")
+AMOUNT_CHANGE = update("order_amount", "9.50", "12.00")
+NAME_CHANGE = update("order_name", None, "#1042")
+
+
+class TestChanged:
+    """What a field was before an update, and what it is since."""
+
+    @pytest.mark.parametrize(
+        ("field", "payload", "value", "holds"),
+        [
+            ("order_status", STATUS_CHANGE, {"from": [], "to": []}, True),
+            ("order_status", STATUS_CHANGE, {}, True),
+            ("order_status", STATUS_CHANGE, {"from": ["pending"]}, True),
+            ("order_status", STATUS_CHANGE, {"to": ["completed"]}, True),
+            ("order_status", STATUS_CHANGE, {"from": ["pending", "cancelled"], "to": ["completed"]}, True),
+            ("order_status", STATUS_CHANGE, {"from": ["completed"], "to": ["pending"]}, False),
+            ("order_status", STATUS_CHANGE, {"from": ["pending"], "to": ["cancelled"]}, False),
+            ("order_status", STATUS_CHANGE, {"from": ["cancelled"], "to": ["completed"]}, False),
+            ("order_status", {"changed_fields": [], "order_status": "completed"}, {"to": ["completed"]}, False),
+            ("order_status", AMOUNT_CHANGE | {"order_status": "completed"}, {}, False),
+            ("order_amount", AMOUNT_CHANGE, {"from": ["9.5"], "to": [12]}, True),
+            ("order_amount", AMOUNT_CHANGE, {"to": ["12.01"]}, False),
+            ("order_name", NAME_CHANGE, {"to": ["#1042"]}, True),
+            ("order_name", NAME_CHANGE, {"from": ["#1041"]}, False),
+            ("order_name", NAME_CHANGE, {}, True),
+        ],
+    )
+    def test_by_the_table(self, field: str, payload: dict[str, Any], value: Any, holds: bool) -> None:
+        finding = read_restriction(ORDER, changed(value, f"changed_{field}")).judge(payload, now=NOW)
+        assert (finding.holds, finding.problem) == (holds, "")
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {},
+            {"changed_fields": None},
+            {"changed_fields": "order_status"},
+            update("order_status", ["pending"], "completed"),
+            update("order_status", "pending", True),
+        ],
+    )
+    def test_what_cannot_be_read_never_passes_and_is_told(self, payload: dict[str, Any]) -> None:
+        finding = read_restriction(ORDER, changed({})).judge(payload, now=NOW)
+        assert (finding.holds, finding.problem) == (False, "Order Statuses: what changed cannot be read.")
+
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            ({}, "Order Statuses changed"),
+            ({"to": ["completed"]}, "Order Statuses changed to Completed"),
+            (
+                {"from": "pending", "to": ["completed", "cancelled"]},
+                "Order Statuses changed from Pending to Completed, Cancelled",
+            ),
+        ],
+    )
+    def test_it_reads_as_a_person_says_it(self, value: Any, words: str) -> None:
+        restriction = read_restriction(ORDER, changed(value))
+        assert str(restriction) == words
+        assert read_restriction(ORDER, json.loads(json.dumps(restriction.stored()))) == restriction
+
+    def test_the_value_found_is_told(self) -> None:
+        restriction = read_restriction(ORDER, changed({}))
+        finding = restriction.judge(STATUS_CHANGE, now=NOW)
+        assert (finding.found, finding.found_label) == ({"from": "pending", "to": "completed"}, "Pending → Completed")
+        assert restriction.judge(AMOUNT_CHANGE, now=NOW).found_label == "unchanged"
+
+    @pytest.mark.parametrize(
+        ("entered", "sentence"),
+        [
+            (
+                changed({"to": ["done"]}),
+                f"Order Statuses: “done” is not one of {', '.join(OrderStatus.values)}.",
+            ),
+            (changed({"into": []}), CHANGE_SHAPE),
+            (changed("completed"), CHANGE_SHAPE),
+            (changed(None), CHANGE_SHAPE),
+            (changed({"from": ["much"]}, "changed_order_amount"), "Order amount: “much” is not a number."),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_in_a_sentence(self, entered: Any, sentence: str) -> None:
+        with pytest.raises(RestrictionError) as raised:
+            read_restriction(ORDER, entered)
+        assert str(raised.value) == sentence
+
+    def test_only_an_update_has_changes(self) -> None:
+        with pytest.raises(RestrictionError, match="Order Is Created cannot be restricted by “changed_order_status”"):
+            read_restriction(event_type("order_create"), changed({}))
 
 
 class TestOperatorsFor:
