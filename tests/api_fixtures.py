@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework.test import APIClient
 
-from customers.models import Coupon, Customer, Order, Review, Store, WalletTransaction
+from customers.models import Coupon, Customer, Order, Referral, Review, Store, WalletTransaction
 from events.models import Attempt, Delivery, Exchange, Occurrence, Subscription
-from tests.factories import make_api_client, make_api_key
+from tests.factories import make_api_client, make_api_key, make_customer
 
 
 def app_of(store: Store) -> APIClient:
@@ -34,6 +34,18 @@ def a_review(customer: Customer, **more: Any) -> Review:
     review = Review(store=customer.store, customer=customer, **{"rating": 5, **more})
     review.save()
     return review
+
+
+def a_referral(customer: Customer, friend: Customer | None = None) -> Referral:
+    """A friend of this customer, whose store gets its setting and who gets a code where there is none."""
+    if customer.store.referrer_coins is None:
+        customer.store.referrer_coins = 200
+        customer.store.save()
+    if not customer.referral_code:
+        customer.referral_code = f"C{customer.pk.hex}"
+        customer.save()
+    friend = friend or make_customer(customer.store)
+    return Referral.objects.start(store=customer.store, referee=friend, referral_code=customer.referral_code)
 
 
 def an_occurrence(customer: Customer, **more: Any) -> Occurrence:

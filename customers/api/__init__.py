@@ -2,6 +2,7 @@
 
 from customers.api.coins import CouponViewSet, CustomerViewSet, OfferViewSet, WalletTransactionViewSet
 from customers.api.orders import OrderViewSet
+from customers.api.referrals import ReferralViewSet
 from customers.api.reviews import ReviewViewSet
 
 # Prefix, viewset, and the name by which addresses are reversed; config/urls.py registers them.
@@ -12,4 +13,5 @@ api_routes = [
     ("coupons", CouponViewSet, "coupon"),
     ("orders", OrderViewSet, "order"),
     ("reviews", ReviewViewSet, "review"),
+    ("referrals", ReferralViewSet, "referral"),
 ]

@@ -11,7 +11,8 @@ from rest_framework.response import Response
 
 from customers.filters import CreatedFilter, OneOfFilter
 from customers.models import Order, OrderItem
-from customers.models.orders import MOST_ITEMS, FinancialStatus, OrderDeliveryStatus, OrderStatus
+from customers.models.order_statuses import FinancialStatus, OrderDeliveryStatus, OrderStatus
+from customers.models.orders import MOST_ITEMS
 from customers.serializers import CUSTOMER_REFERENCE, CustomerReferenceSerializer, StrictModelSerializer
 from customers.viewsets import StoreViewSet
 

@@ -4,6 +4,7 @@ from customers.models.customer import Customer
 from customers.models.kept_answer import KeptAnswer
 from customers.models.offer import Coupon, Offer
 from customers.models.orders import Order, OrderItem
+from customers.models.referrals import Referral
 from customers.models.reviews import Review
 from customers.models.store import ApiKey, NamedQuerySet, Role, Store, StoreMembership, StoreModel
 from customers.models.tiers import Tier, TierChange
@@ -18,6 +19,7 @@ __all__ = [
     "Offer",
     "Order",
     "OrderItem",
+    "Referral",
     "Review",
     "Role",
     "Store",

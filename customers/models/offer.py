@@ -135,18 +135,7 @@ class Offer(Discount):
                 title=self.name,
                 request_fingerprint=request,
             )
-            coupon = Coupon(
-                store=wallet.store,
-                customer=entry.wallet.customer,
-                offer=self,
-                transaction=entry,
-                coin_amount=self.price,
-                value=self.value,
-                value_type=self.value_type,
-                minimum_order=self.minimum_order,
-                redirect_link=self.redirect_link,
-                expires_at=timezone.now() + timedelta(days=self.coupon_days) if self.coupon_days else None,
-            )
+            coupon = Coupon.by_offer(self, entry.wallet.customer, transaction=entry, coin_amount=self.price)
             coupon.save()
         return coupon, True
 
@@ -218,6 +207,21 @@ class Coupon(Discount, FactModel):
         if coupon is None:
             raise Conflict("reference", f"The coupon of the reference {entry.reference} was deleted.", code="gone")
         return coupon
+
+    @classmethod
+    def by_offer(cls, offer: Offer, customer: Customer, **more: Any) -> "Coupon":
+        """An unsaved one that gives what the offer promises now, for as long as its coupons are valid."""
+        return cls(
+            store=customer.store,
+            customer=customer,
+            offer=offer,
+            value=offer.value,
+            value_type=offer.value_type,
+            minimum_order=offer.minimum_order,
+            redirect_link=offer.redirect_link,
+            expires_at=timezone.now() + timedelta(days=offer.coupon_days) if offer.coupon_days else None,
+            **more,
+        )
 
     def check_change(self, previous: Mapping[str, Any]) -> None:
         """A coupon that left issued never comes back: not even by a save that knew it before."""

@@ -14,39 +14,14 @@ from django.utils import timezone
 
 from customers.facts import Fact, FactModel, FactQuerySet
 from customers.models.customer import Customer
+from customers.models.order_statuses import FinancialStatus, OrderDeliveryStatus, OrderStatus
+from customers.models.referrals import Referral
 from customers.models.store import Store, StoreModel, TierCriterion, known_currency
 from customers.models.tiers import MEASURES, Measure, TierChange
 from customers.models.wallet import Wallet
 from customers.refusals import Conflict, Refused
 
 MOST_ITEMS = 500  # of one order
-
-
-class OrderStatus(models.TextChoices):
-    PENDING = "pending", "Pending"
-    PROCESSING = "processing", "Processing"
-    COMPLETED = "completed", "Completed"
-    CANCELLED = "cancelled", "Cancelled"
-    REFUNDED = "refunded", "Refunded"
-    UNKNOWN = "unknown", "Unknown"
-
-
-class FinancialStatus(models.TextChoices):
-    PENDING = "pending", "Pending"
-    PAID = "paid", "Paid"
-    PARTIALLY_PAID = "partially_paid", "Partially paid"
-    REFUNDED = "refunded", "Refunded"
-    PARTIALLY_REFUNDED = "partially_refunded", "Partially refunded"
-
-
-class OrderDeliveryStatus(models.TextChoices):
-    """How far the goods are."""
-
-    PENDING = "pending", "Pending"
-    DELIVERED = "delivered", "Delivered"
-    PARTIALLY_DELIVERED = "partially_delivered", "Partially delivered"
-    UNDELIVERED = "undelivered", "Undelivered"
-    DELIVERY_ATTEMPTED = "delivery_attempted", "Delivery attempted"
 
 
 OVER = frozenset({OrderStatus.CANCELLED.value, OrderStatus.REFUNDED.value})  # from here an order never comes back
@@ -218,7 +193,8 @@ class Order(StoreModel, FactModel):
 
     @classmethod
     def follow(cls, new: list[Fact]) -> None:
-        """What is bought, or taken back, may move its customer to another tier."""
+        """What is bought may complete a referral; bought or taken back, it may move its customer to another tier."""
+        Referral.objects.complete_by_orders(new, bought=cls.objects.counting())
         orders = [fact.instance for fact in new]
         customers = {
             order.customer_id

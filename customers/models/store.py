@@ -130,6 +130,29 @@ class Store(models.Model):
     tiers_changed_at = models.DateTimeField(
         null=True, editable=False
     )  # what makes up the tiers, by which all are judged
+    referrer_coins = models.PositiveIntegerField(
+        "coins for bringing a friend",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1, "Coins must be 1 or more.")],
+        help_text="A customer gets them when the friend's first order is completed or paid. Left empty, there are no referrals.",
+    )
+    referee_coins = models.PositiveIntegerField(
+        "coins for the friend",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1, "Coins must be 1 or more.")],
+        help_text="At the same time. Left empty, the friend gets none.",
+    )
+    referral_offer = models.ForeignKey(
+        "customers.Offer",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="offer for the friend",
+        help_text="The friend gets a coupon of it, for nothing, when the referral starts. Left empty, there is none.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StoreQuerySet.as_manager()
@@ -149,6 +172,10 @@ class Store(models.Model):
         super().save(*args, **kwargs)
         if known and known != tuple(getattr(self, name) for name in rules):
             Store.objects.filter(pk=self.pk).tiers_changed()
+
+    def clean(self) -> None:
+        if self.referral_offer is not None and self.referral_offer.store_id != self.pk:
+            raise ValidationError({"referral_offer": "This offer is not one of this store's."})
 
     @property
     def currency_symbol(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from customers.models import Customer, Order
-from customers.models.orders import FinancialStatus, OrderDeliveryStatus, OrderStatus
+from customers.models.order_statuses import FinancialStatus, OrderDeliveryStatus, OrderStatus
 from events.catalogue import created, declare, updated
 from events.common import moment
 from events.fields import Field, Kind

@@ -22,6 +22,7 @@ from events.models import Occurrence, Replay
 from tests.api_fixtures import (
     a_coupon,
     a_delivery,
+    a_referral,
     a_review,
     an_attempt,
     an_entry,
@@ -134,7 +135,12 @@ def world(name: str) -> dict[type[Model], Model]:
     rows = [
         *(store, customer, an_entry(customer, status="pending"), coupon.offer, coupon),
         *(send_event.integration, send_event, delivery.occurrence, delivery),
-        *(an_order(customer), a_review(customer), Replay.objects.start(store=store, status="sent")),
+        *(
+            an_order(customer),
+            a_review(customer),
+            a_referral(customer),
+            Replay.objects.start(store=store, status="sent"),
+        ),
     ]
     return {type(row): row for row in rows}
 

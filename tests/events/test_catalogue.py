@@ -12,13 +12,14 @@ import pytest
 from django.core.management import call_command
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from customers.models import Coupon, Customer, Order, Review, Store, Tier
+from customers.models import Coupon, Customer, Order, Referral, Review, Store, Tier
 from events import catalogue, sending, types
 from events.catalogue import EventType, UnknownEventType, event_type, event_types
 from events.models import Delivery, Occurrence, Subscription
 from events.restrictions import operators_for, read_restrictions
 from integrations.models import Integration
 from tests import factories
+from tests.api_fixtures import a_referral
 from tests.events.declaring import own_registry
 from tests.payloads import misfits
 from tests.receiver import Receiver
@@ -38,6 +39,10 @@ LABELS = {
     "review_create": "Review Is Created",
     "review_update": "Review Is Updated",
     "viptier_create": "VIP Tier Changed",
+    "referral_create": "Referral Started",
+    "referral_complete": "Referral Completed",
+    "refereenotify_create": "Referee Notified",
+    "referrernotify_create": "Referrer Notified",
 }
 COMMON = {
     *("event_id", "event_sequence", "event_key", "event_occurred_at", "event_is_test"),
@@ -66,6 +71,11 @@ REVIEW = {
     *("review_id", "review_rating", "review_title", "review_description", "review_is_verified", "review_is_featured"),
     *("review_reference_product_id", "review_reference_product_source"),
 }
+REFERRAL = {
+    *("referral_id", "referral_status", "referral_link", "referral_coupon_code", "referral_reward_amount"),
+    *("referrer_name", "referrer_email", "referrer_mobile", "referrer_referral_code"),
+    *("referee_name", "referee_email", "referee_mobile", "referee_referral_code"),
+}
 NAMES = {  # exactly those that receivers already know
     "lead_create": COMMON,
     "lead_update": COMMON,
@@ -78,6 +88,10 @@ NAMES = {  # exactly those that receivers already know
     "review_create": COMMON | REVIEW,
     "review_update": COMMON | REVIEW,
     "viptier_create": COMMON | {"tier_name", "tier_previous_name", "tier_direction", "tier_expires_at"},
+    "referral_create": COMMON | REFERRAL,
+    "referral_complete": COMMON | REFERRAL,
+    "refereenotify_create": COMMON | REFERRAL,
+    "referrernotify_create": COMMON | REFERRAL,
 }
 
 
@@ -142,6 +156,23 @@ def rise(customer: Customer) -> None:
     factories.give_coins(customer, 500)
 
 
+def bring(customer: Customer) -> Referral:
+    """This customer brings a friend."""
+    friend = factories.make_customer(customer.store, name="Lea", email="lea@example.com")
+    return with_coupon(customer, friend)
+
+
+def come(customer: Customer) -> Referral:
+    """A friend brings this customer, who gets a discount."""
+    return with_coupon(factories.make_customer(customer.store, name="Lea", email="lea@example.com"), customer)
+
+
+def with_coupon(referrer: Customer, friend: Customer) -> Referral:
+    referrer.store.referral_offer = factories.make_offer(referrer.store, name="5 off")
+    referrer.store.referee_coins = 50
+    return a_referral(referrer, friend)
+
+
 # How each event comes about; a new event type adds its fact here.
 FACTS: dict[str, Callable[[Customer], Any]] = {
     "lead_create": lambda customer: None,
@@ -155,6 +186,10 @@ FACTS: dict[str, Callable[[Customer], Any]] = {
     "review_create": review,
     "review_update": lambda customer: review(customer).feature(),
     "viptier_create": rise,
+    "referral_create": bring,
+    "referral_complete": lambda customer: bring(customer).complete(),
+    "refereenotify_create": come,
+    "referrernotify_create": lambda customer: bring(customer).complete(),
 }
 
 
@@ -389,6 +424,27 @@ class TestPayload:
         assert (payload["tier_name"], payload["tier_previous_name"], payload["tier_direction"]) == ("Gold", None, "up")
         assert payload["tier_expires_at"] == ada.tier_expires_at.isoformat()
         assert payload["user_tier"] == "Gold"
+
+    def test_a_referral(self, ada: Customer) -> None:
+        payload = happened("referral_complete", ada).payload
+        referral = ada.referrals.get()
+        assert referral.coupon
+        assert {name: payload[name] for name in sorted(REFERRAL)} == {
+            "referee_email": "lea@example.com",
+            "referee_mobile": None,
+            "referee_name": "Lea",
+            "referee_referral_code": None,
+            "referral_coupon_code": referral.coupon.code,
+            "referral_id": str(referral.pk),
+            "referral_link": "https://beans.example/?ref=ADA10",
+            "referral_reward_amount": 200,
+            "referral_status": "completed",
+            "referrer_email": "ada@example.com",
+            "referrer_mobile": "+4915112345678",
+            "referrer_name": "Ada",
+            "referrer_referral_code": "ADA10",
+        }
+        assert payload["user_wallet_balance"] == 200
 
     def test_an_update_of_a_customer_tells_what_changed(self, ada: Customer) -> None:
         payload = happened("lead_update", ada).payload
