@@ -26,6 +26,10 @@ NAVIGATION: tuple[tuple[str, str, *tuple[str, ...]], ...] = (
     ("Customers", "admin:customers_customer_changelist", "admin:customers_wallettransaction_changelist"),
     ("Offers", "admin:customers_offer_changelist"),
     ("Coupons", "admin:customers_coupon_changelist"),
+    ("Orders", "admin:customers_order_changelist"),
+    ("Reviews", "admin:customers_review_changelist"),
+    ("Referrals", "admin:customers_referral_changelist"),
+    ("VIP tiers", "admin:customers_tier_changelist"),
     ("Settings", "admin:customers_store_changelist"),
 )
 

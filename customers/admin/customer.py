@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 
 from customers.admin.pages import RowAction, RowActionsAdmin, form_page
-from customers.models import Customer, Offer, Role, Wallet, WalletTransaction
+from customers.models import Customer, Offer, Referral, Role, Wallet, WalletTransaction
 from customers.models.wallet import MOST_COINS, Operation, Source, WalletTransactionStatus, WalletTransactionType
 from customers.tenancy import StoreModelAdmin, access_of, limited
 
@@ -92,6 +92,11 @@ class CustomerAdmin(StoreModelAdmin):
                 "wallet": customer.wallet,
                 "entries": customer.wallet.transactions.all()[:SHOWN],
                 "coupons": customer.coupons.select_related("offer")[:SHOWN],
+                "orders": customer.orders.all()[:SHOWN],
+                "reviews": customer.reviews.all()[:SHOWN],
+                "referrals": customer.referrals.select_related("referee")[:SHOWN],
+                "brought": Referral.objects.filter(referee=customer).select_related("referrer").first(),
+                "tier_changes": customer.tier_changes.all()[:SHOWN],
             }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 

@@ -28,6 +28,9 @@ class StoreAdmin(StoreModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "coin_name", "currency", "country", "time_zone")}),
         ("Where customers find it", {"fields": ("website", "rewards_page")}),
+        ("Coins", {"fields": ("coins_expire_after",)}),
+        ("VIP tiers", {"fields": ("tier_criterion", "tier_months")}),
+        ("Referrals", {"fields": ("referrer_coins", "referee_coins", "referral_offer")}),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

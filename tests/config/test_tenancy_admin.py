@@ -13,11 +13,20 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from config.admin import LoyaltyAdminSite, site
-from customers.models import ApiKey, Role, Store, StoreMembership
+from customers.models import ApiKey, Role, Store, StoreMembership, Tier
 from customers.tenancy import StoreModelAdmin
 from events.models import Notice
 from integrations.models import SandboxInbox, SandboxRequest
-from tests.api_fixtures import a_coupon, a_delivery, an_attempt, an_entry, an_occurrence
+from tests.api_fixtures import (
+    a_coupon,
+    a_delivery,
+    a_referral,
+    a_review,
+    an_attempt,
+    an_entry,
+    an_occurrence,
+    an_order,
+)
 from tests.factories import (
     make_api_key,
     make_customer,
@@ -103,6 +112,10 @@ def world(name: str) -> Rows:
         an_entry(customer, status="pending", title=name),
         make_offer(store, name=f"{name} offer"),
         a_coupon(customer, code=f"{name}CODE"),
+        an_order(customer, name=f"{name} order"),
+        a_review(customer, title=f"{name} review"),
+        a_referral(customer, make_customer(store, name=f"{name} friend")),
+        Tier.objects.create(store=store, name=f"{name} tier", threshold=1),
         integration,
         send_event,
         delivery.occurrence,
@@ -225,7 +238,7 @@ class TestWhoMay:
         client = signed_in(make_member(store_of(ours), Role.VIEWER))
         asked = {"app_label": "customers", "model_name": "coupon", "field_name": "customer", "term": MARK}
         results = client.get("/admin/autocomplete/", asked).json()["results"]
-        assert [one["text"] for one in results] == [f"{MARK} customer"]
+        assert [one["text"] for one in results] == [f"{MARK} friend", f"{MARK} customer"]
 
     @pytest.mark.parametrize(
         "path", ["/admin/auth/user/", "/admin/django_q/schedule/", "/admin/django_q/schedule/add/"]
