@@ -28,7 +28,7 @@ class StoreAdmin(StoreModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "coin_name", "currency", "country", "time_zone")}),
         ("Where customers find it", {"fields": ("website", "rewards_page")}),
-        ("Coins", {"fields": ("coins_expire_after",)}),
+        ("Coins", {"fields": ("coins_expire_after", "reward_available_at")}),
         ("VIP tiers", {"fields": ("tier_criterion", "tier_months")}),
         ("Referrals", {"fields": ("referrer_coins", "referee_coins", "referral_offer")}),
     )

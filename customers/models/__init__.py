@@ -6,12 +6,14 @@ from customers.models.offer import Coupon, Offer
 from customers.models.orders import Order, OrderItem
 from customers.models.referrals import Referral
 from customers.models.reviews import Review
+from customers.models.rewards import AvailableReward
 from customers.models.store import ApiKey, NamedQuerySet, Role, Store, StoreMembership, StoreModel
 from customers.models.tiers import Tier, TierChange
 from customers.models.wallet import Wallet, WalletTransaction
 
 __all__ = [
     "ApiKey",
+    "AvailableReward",
     "Coupon",
     "Customer",
     "KeptAnswer",

@@ -112,6 +112,13 @@ class Store(models.Model):
         choices=COIN_MONTHS,
         help_text="From the day they were credited, unless they have a time of their own. The oldest coins are spent first.",
     )
+    reward_available_at = models.PositiveIntegerField(
+        "a reward is available at (coins)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1, "Coins must be 1 or more.")],
+        help_text="A balance that rises to so many is told as “Reward Available”. Left empty, the cheapest offer decides.",
+    )
     tier_criterion = models.CharField(
         "tiers count",
         max_length=12,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, F, Q, Sum, When
@@ -345,18 +346,24 @@ class WalletTransaction(StoreModel, FactModel):
 
     @classmethod
     def follow(cls, new: list[Fact]) -> None:
-        """Coins that were earned, or reverted, may move their customers to another tier."""
-        entries = [fact.instance for fact in new if fact.created or "status" in fact.previous]
+        """Coins earned, or reverted, may move their customers to another tier; more coins may reach a reward."""
+        effective = [
+            fact
+            for fact in new
+            if isinstance(fact.instance, cls)
+            and fact.instance.status == WalletTransactionStatus.SUCCESS
+            and (fact.created or "status" in fact.previous)
+        ]
+        entries: list[Any] = [fact.instance for fact in effective]
         wallets = {
             entry.wallet_id: entry.wallet
             for entry in entries
-            if isinstance(entry, cls)
-            and entry.status == WalletTransactionStatus.SUCCESS
-            and entry.type in (WalletTransactionType.REWARD, WalletTransactionType.REVERT)
+            if entry.type in (WalletTransactionType.REWARD, WalletTransactionType.REVERT)
             and entry.wallet.store.tier_criterion == TierCriterion.COINS_EARNED
         }
         if wallets:
             TierChange.objects.judge([wallet.customer for wallet in wallets.values()])
+        apps.get_model("customers", "AvailableReward").objects.notice(effective)
 
     def settle(self) -> None:
         """Pending becomes success: the entry takes effect now.

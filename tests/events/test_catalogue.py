@@ -43,6 +43,7 @@ LABELS = {
     "referral_complete": "Referral Completed",
     "refereenotify_create": "Referee Notified",
     "referrernotify_create": "Referrer Notified",
+    "rewardavailable_create": "Reward Available",
 }
 COMMON = {
     *("event_id", "event_sequence", "event_key", "event_occurred_at", "event_is_test"),
@@ -92,6 +93,7 @@ NAMES = {  # exactly those that receivers already know
     "referral_complete": COMMON | REFERRAL,
     "refereenotify_create": COMMON | REFERRAL,
     "referrernotify_create": COMMON | REFERRAL,
+    "rewardavailable_create": COMMON | {"reward_coin_amount", "offer_id", "offer_name", "offer_description"},
 }
 
 
@@ -173,6 +175,11 @@ def with_coupon(referrer: Customer, friend: Customer) -> Referral:
     return a_referral(referrer, friend)
 
 
+def save_up(customer: Customer) -> None:
+    factories.make_offer(customer.store, name="5 off")
+    factories.give_coins(customer, 100)
+
+
 # How each event comes about; a new event type adds its fact here.
 FACTS: dict[str, Callable[[Customer], Any]] = {
     "lead_create": lambda customer: None,
@@ -190,6 +197,7 @@ FACTS: dict[str, Callable[[Customer], Any]] = {
     "referral_complete": lambda customer: bring(customer).complete(),
     "refereenotify_create": come,
     "referrernotify_create": lambda customer: bring(customer).complete(),
+    "rewardavailable_create": save_up,
 }
 
 

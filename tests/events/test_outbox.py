@@ -258,7 +258,9 @@ class TestFacts:
     def test_a_redemption_is_told_by_the_wallet_and_by_the_coupon(self, customer: Customer, offer: Offer) -> None:
         give_coins(customer, 150)
         coupon, _ = offer.redeem(customer)
-        _, _, debit, issued = occurred("lead_create", "walletreward_create", "walletreward_create", "coupon_create")
+        _, _, _, debit, issued = occurred(
+            *("lead_create", "walletreward_create", "rewardavailable_create", "walletreward_create", "coupon_create")
+        )
         assert debit.payload["wallettransaction_type"] == "redeem"
         assert debit.payload["wallettransaction_operation"] == "dr"
         assert debit.payload["user_wallet_balance"] == issued.payload["user_wallet_balance"] == 50
