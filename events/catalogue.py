@@ -19,8 +19,9 @@ from django.db import models
 
 from customers.facts import Fact
 from customers.models import Customer
+from customers.models.custom_events import PROPERTY_NAME
 from events.common import COMMON_FIELDS, common_payload
-from events.fields import Field, change_of
+from events.fields import PROPERTY, Field, Kind, change_of, property_called
 
 ALIASES = {"wallettrasaction_update": "wallettransaction_update"}  # Nector's own spelling
 
@@ -48,6 +49,7 @@ class EventType:
     initial_restrictions: tuple[Mapping[str, Any], ...] = ()  # of new send events; the admin can widen them
     stale_after: timedelta | None = None  # older deliveries are skipped
     tell: Callable[[Mapping[str, Any]], str] | None = None  # what happened, in words, from its payload
+    properties: Mapping[str, Any] | None = None  # samples of those that each fact brings itself; None: it brings none
     tells_changes: bool = False  # an update: carries changed_fields and previous_<field>
 
     @cached_property
@@ -66,6 +68,15 @@ class EventType:
         """The fields that can restrict a send event of it, its own first."""
         ordered = (*self.own_fields, *COMMON_FIELDS, *self.changes)
         return MappingProxyType({field.name: field for field in ordered if field.restrict})
+
+    def restrictable_by(self, name: str) -> Field | None:
+        """The field with this name that can restrict a send event of it, also a property; None when there is none."""
+        return self.restrictable.get(name) or (None if self.properties is None else property_called(name))
+
+    @property
+    def sample_properties(self) -> dict[str, Any]:
+        """As they stand in a payload."""
+        return {f"{PROPERTY}{name}": value for name, value in (self.properties or {}).items()}
 
     def payload(self, fact: Fact, *, event_id: UUID, occurred_at: datetime) -> dict[str, Any]:
         """Everything that is sent about this fact, as it is now. Whatever `build` raises comes through."""
@@ -99,7 +110,8 @@ class EventType:
         if isinstance(customer, self.model):  # the event is about the customer: nothing needs a sample
             payload |= self.build(customer)
         else:
-            payload = {field.name: field.sample for field in self.own_fields if not field.derive} | payload
+            samples = {field.name: field.sample for field in self.own_fields if not field.derive}
+            payload = samples | payload | self.sample_properties
         if self.tells_changes:
             payload["changed_fields"] = []
         return payload
@@ -125,7 +137,7 @@ class EventType:
     def example(self) -> dict[str, Any]:
         """A payload made of samples alone, for the documentation: it fits the schema."""
         payload = {field.name: field.sample for field in self.fields.values() if not field.derive}
-        payload |= {"event_key": self.key, "event_is_test": False}
+        payload |= {"event_key": self.key, "event_is_test": False, **self.sample_properties}
         if self.tells_changes:
             changed = next(field for field in self.own_fields if not field.derive)
             payload |= {"changed_fields": [changed.name], f"previous_{changed.name}": changed.sample}
@@ -148,8 +160,16 @@ class EventType:
             "description": self.help,
             "type": "object",
             "properties": properties,
+            **(
+                {}
+                if self.properties is None
+                else {"patternProperties": {f"^{PROPERTY}{PROPERTY_NAME}$": _ANY_PROPERTY}}
+            ),
             "required": [field.name for field in sent] + (["changed_fields"] if self.tells_changes else []),
         }
+
+
+_ANY_PROPERTY = {**Kind.PROPERTY.value.schema, "title": "A property that the event brings itself"}
 
 
 def _as_it_was(fact: Fact) -> models.Model:
@@ -193,6 +213,7 @@ def declare(
     initial_restrictions: tuple[Mapping[str, Any], ...] = (),
     stale_after: timedelta | None = None,
     tell: Callable[[Mapping[str, Any]], str] | None = None,
+    properties: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[[Any], dict[str, Any]]], Callable[[Any], dict[str, Any]]]:
     """Declare an event type: the decorated function builds its payload, its docstring is what admins read."""
 
@@ -215,6 +236,7 @@ def declare(
             initial_restrictions=initial_restrictions,
             stale_after=stale_after,
             tell=tell,
+            properties=properties,
             tells_changes=key.endswith("_update"),
         )
         return build

@@ -1,5 +1,6 @@
 """What a payload is made of: typed fields, from which restrictions, samples, documentation and JSON Schema come."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -10,7 +11,10 @@ from typing import Any
 from django.db.models import TextChoices
 from django.utils.dateparse import parse_date, parse_datetime
 
+from customers.models.custom_events import PROPERTY_NAME
+
 DIGITS = 30  # of the longest number that means anything; 1e999999999 would fill the memory as a whole number
+PROPERTY = "property_"  # before the names of properties that a fact brings itself
 
 
 class Unreadable(ValueError):
@@ -71,6 +75,13 @@ def _date(value: Any) -> date:
     return day
 
 
+def _property(value: Any) -> str:
+    """Texts as they are, numbers and yes and no as JSON writes them."""
+    if not isinstance(value, str | int | float | Decimal):
+        raise Unreadable
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
@@ -109,6 +120,7 @@ class Kind(Enum):
     DATE = KindFacts(_date, {"type": "string", "format": "date"})
     LIST = KindFacts(_as_it_is, {"type": "array"})
     CHANGE = KindFacts(_change, {"type": "object"})
+    PROPERTY = KindFacts(_property, {"type": ["string", "number", "boolean", "null"]})  # of a type of its own each time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,3 +202,11 @@ def change_of(field: Field) -> Field:
         reads=("changed_fields", f"previous_{field.name}", field.name),
         changes=field,
     )
+
+
+def property_called(name: str) -> Field | None:
+    """The field of a property by its name in the payload (`property_score`); None when that is no such name."""
+    own = name.removeprefix(PROPERTY)
+    if own == name or not re.fullmatch(PROPERTY_NAME, own):
+        return None
+    return Field(name=name, kind=Kind.PROPERTY, label=f"Property {own}", sample=None)

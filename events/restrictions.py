@@ -7,7 +7,7 @@ RestrictionError(ValueError)    the restriction does not fit its event; refused 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -95,6 +95,7 @@ _KIND_WORDS = {
     Kind.DATE: "a date",
     Kind.LIST: "a list",
     Kind.CHANGE: "a change",
+    Kind.PROPERTY: "a text",
 }
 
 
@@ -114,6 +115,11 @@ class Operator:
     holds_for_missing: bool = False
     timed: bool = False  # looks at the time of the event
 
+    def typed(self, field: Field) -> Field:
+        """The field as this compares it: a property has no type of its own, so numbers are compared with numbers."""
+        numbers = field.kind is Kind.PROPERTY and Kind.DECIMAL in self.kinds
+        return replace(field, kind=Kind.DECIMAL) if numbers else field
+
     @property
     def takes_two(self) -> bool:
         """Whether it compares with two values, the lower and the upper one."""
@@ -121,8 +127,8 @@ class Operator:
 
 
 _CHOICES = frozenset({Kind.CHOICE})
-_TEXTS = frozenset({Kind.TEXT})
-_NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL})
+_TEXTS = frozenset({Kind.TEXT, Kind.PROPERTY})
+_NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.PROPERTY})
 
 OPERATORS: Mapping[str, Operator] = {
     operator.key: operator
@@ -239,7 +245,7 @@ def read_restriction(kind: EventType, stored: Any) -> Restriction:
     """One restriction from its stored or entered form. Raises RestrictionError when it does not fit the event."""
     if not isinstance(stored, Mapping) or set(stored) != {"field", "operator", "value"}:
         raise RestrictionError("A restriction has a field, an operator and a value.")
-    field = kind.restrictable.get(str(stored["field"]))
+    field = kind.restrictable_by(str(stored["field"]))
     if field is None:
         raise RestrictionError(f"{kind.label} cannot be restricted by {_shown(stored['field'])}.")
     operator = OPERATORS.get(str(stored["operator"]))
@@ -248,6 +254,7 @@ def read_restriction(kind: EventType, stored: Any) -> Restriction:
         raise RestrictionError(
             f"{field.label} cannot be compared by {_shown(stored['operator'])}; it can by: {fitting}."
         )
+    field = operator.typed(field)
     return Restriction(field, operator, operator.take(field, stored["value"]))
 
 

@@ -1,6 +1,7 @@
 """The API of the facts, one module for each group of them."""
 
 from customers.api.coins import CouponViewSet, CustomerViewSet, OfferViewSet, WalletTransactionViewSet
+from customers.api.custom_events import CustomEventViewSet
 from customers.api.orders import OrderViewSet
 from customers.api.referrals import ReferralViewSet
 from customers.api.reviews import ReviewViewSet
@@ -14,4 +15,5 @@ api_routes = [
     ("orders", OrderViewSet, "order"),
     ("reviews", ReviewViewSet, "review"),
     ("referrals", ReferralViewSet, "referral"),
+    ("events", CustomEventViewSet, "custom-event"),
 ]

@@ -1,5 +1,6 @@
 """One module for each group of facts."""
 
+from customers.models.custom_events import CustomEvent
 from customers.models.customer import Customer
 from customers.models.kept_answer import KeptAnswer
 from customers.models.offer import Coupon, Offer
@@ -15,6 +16,7 @@ __all__ = [
     "ApiKey",
     "AvailableReward",
     "Coupon",
+    "CustomEvent",
     "Customer",
     "KeptAnswer",
     "NamedQuerySet",

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from customers.models import Role
 from customers.tenancy import access_of
 from events import catalogue
+from events.fields import PROPERTY
 from events.recipes import groups
 from events.restrictions import operators_for
 
@@ -32,17 +33,24 @@ def event_details(request: HttpRequest, key: str) -> HttpResponse:
         **admin.site.each_context(request),
         "title": kind.label,
         "kind": kind,
-        "lines": [_line(kind, name, schema) for name, schema in kind.schema()["properties"].items()],
+        "lines": [_line(kind, name, schema) for name, schema in _described(kind.schema())],
         "example": kind.example(),
         "schema": kind.schema(),
     }
     return render(request, "admin/events/subscription/event_details.html", context)
 
 
+def _described(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The fields by name; those that a fact brings itself under a name that stands for all of them."""
+    more = [(f"{PROPERTY}…", one) for one in schema.get("patternProperties", {}).values()]
+    return [*schema["properties"].items(), *more]
+
+
 def _line(kind: catalogue.EventType, name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """One field as the page shows it."""
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    fields = [kind.restrictable[one] for one in (name, f"changed_{name}") if one in kind.restrictable]
+    names = (name.replace("…", "name"), f"changed_{name}")
+    fields = [field for one in names if (field := kind.restrictable_by(one))]
     return {
         "name": name,
         "label": schema["title"],

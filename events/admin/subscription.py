@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from customers.models import CustomEvent
 from customers.tenancy import StoreModelAdmin, access_of
 from events import catalogue, figures
 from events.admin import switch, testing
@@ -23,6 +24,7 @@ from events.figures import OfSendEvent
 from events.forms.recipient import RecipientForm
 from events.forms.send_event import SendEventForm
 from events.models import Subscription
+from events.models.subscription import NAME_LENGTH
 from events.recipes import RECIPES, groups, plain
 from events.restrictions import RestrictionError
 from events.wording import in_words
@@ -98,7 +100,7 @@ class SubscriptionAdmin(StoreModelAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """First the event, then its form."""
-        context = {"title": "New send event", **_choices(), **(extra_context or {})}
+        context = {"title": "New send event", **_choices(request), **(extra_context or {})}
         starting = request.method == "GET" and self.has_add_permission(request)
         if starting and not self.get_changeform_initial_data(request):
             return self._choose(request, context)
@@ -127,7 +129,11 @@ class SubscriptionAdmin(StoreModelAdmin):
         except catalogue.UnknownEventType:
             return {}
         restrictions = [dict(one) for one in recipe.restrictions]
-        return {"event_key": recipe.event_key, "name": recipe.name, "restrictions": restrictions}
+        name = recipe.name
+        if (topic := asked.get("topic", "").strip()) and recipe.kind.properties is not None:
+            restrictions.append({"field": "custom_topic", "operator": "any_of", "value": [topic]})
+            name = topic[:NAME_LENGTH]
+        return {"event_key": recipe.event_key, "name": name, "restrictions": restrictions}
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         form = context["adminform"].form
@@ -194,9 +200,11 @@ def _recipient_form(request: HttpRequest) -> RecipientForm:
     return RecipientForm(store=store)
 
 
-def _choices() -> dict[str, Any]:
+def _choices(request: HttpRequest) -> dict[str, Any]:
     """What a new send event can be of."""
-    return {"recipes": RECIPES.values(), "groups": groups()}
+    store = access_of(request).store
+    topics = CustomEvent.objects.recent_topics(store) if store else []
+    return {"recipes": RECIPES.values(), "groups": groups(), "topics": topics}
 
 
 def _still_there(send_event: Subscription | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from events.catalogue import EventType
-from events.fields import Field, Kind
+from events.fields import PROPERTY, Field, Kind, property_called
 from events.restrictions import Restriction, RestrictionError, operators_for, read_restriction
 
 PREFIX = (
@@ -73,6 +73,7 @@ CONTROLS: Mapping[Kind, Control] = {
     Kind.INTEGER: Control(_input(inputmode="numeric")),
     Kind.DECIMAL: Control(_input(inputmode="decimal")),
     Kind.TEXT: Control(_input()),
+    Kind.PROPERTY: Control(_input()),
     Kind.BOOLEAN: Control(_yes_or_no, shown=lambda stored: "true" if stored is True else "false"),
     Kind.TIME: Control(_input(inputmode="numeric"), unit="days"),
 }
@@ -149,12 +150,45 @@ class RestrictionForm(forms.Form):
             value = [one for one in (value, upper) if one]
         if value:
             try:
-                self.restriction = read_restriction(
-                    self.kind, {"field": self.field.name, "operator": key, "value": value}
-                )
+                self.restriction = read_restriction(self.kind, {"field": self.named(), "operator": key, "value": value})
             except RestrictionError as error:
                 self.add_error("value", str(error))
         return given
+
+    def named(self) -> str:
+        """The name of the field that it restricts by. Raises RestrictionError where none was entered."""
+        return self.field.name
+
+
+class PropertyForm(RestrictionForm):
+    """A restriction by a property that an app sends along: its name is entered too."""
+
+    def __init__(self, *args: Any, stored: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, stored=stored, **kwargs)
+        self.fields["name"] = forms.CharField(
+            required=False, label="Name of the property", widget=forms.TextInput(attrs={"autocomplete": "off"})
+        )
+        self.fields["name"].widget.attrs |= {"aria-label": "Name of the property", "placeholder": "score"}
+        self.initial["name"] = stored["field"].removeprefix(PROPERTY) if stored else ""
+
+    @property
+    def in_use(self) -> bool:
+        return bool(self["name"].value()) or super().in_use
+
+    def named(self) -> str:
+        name = self.cleaned_data.get("name", "").strip()
+        if property_called(f"{PROPERTY}{name}") is None:
+            raise RestrictionError("Name the property by letters, digits and _, such as score.")
+        return f"{PROPERTY}{name}"
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if given.get("name") and not self.restriction and not self.errors:
+            self.add_error("value", f"Enter with what {given['name']} is compared, or leave its name empty.")
+        return given
+
+
+ANY_PROPERTY = Field(name=PROPERTY.rstrip("_"), kind=Kind.PROPERTY, label="Property", sample=None)
 
 
 class ChangeForm(forms.Form):
@@ -226,4 +260,16 @@ def restriction_forms(
             form(kind, field, place=place, stored=mine[place] if place < len(mine) else None, data=data)
             for place in range(places)
         ]
-    return forms_
+    return [*forms_, *([] if kind.properties is None else property_forms(kind, stored, data))]
+
+
+def property_forms(kind: EventType, stored: list[Mapping[str, Any]], data: Any = None) -> list[RestrictionForm]:
+    """A form for each property that restricts this event, and an empty one for the next."""
+    mine = [one for one in stored if property_called(one["field"])]
+    places = len(mine) + 1
+    while data is not None and f"{prefix_of(ANY_PROPERTY, places)}-operator" in data:
+        places += 1
+    return [
+        PropertyForm(kind, ANY_PROPERTY, place=place, stored=mine[place] if place < len(mine) else None, data=data)
+        for place in range(places)
+    ]

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from events import catalogue
 from events.catalogue import EventType
-from events.forms.restriction import ChangeForm, RestrictionForm, restriction_forms
+from events.forms.restriction import ChangeForm, PropertyForm, RestrictionForm, restriction_forms
 from events.models import Subscription
 from events.restrictions import Restriction, RestrictionError, read_restriction, read_restrictions
 
@@ -71,8 +71,12 @@ class SendEventForm(forms.ModelForm[Subscription]):
 
     @property
     def prominent(self) -> list[RestrictionForm | ChangeForm]:
-        """The restrictions that show at once: those in use, and the first ones that the event declares."""
-        return [form for place, form in enumerate(self.restriction_forms) if place < PROMINENT or form.in_use]
+        """The restrictions that show at once: those in use, the first ones that the event declares, and properties."""
+        return [
+            form
+            for place, form in enumerate(self.restriction_forms)
+            if place < PROMINENT or form.in_use or isinstance(form, PropertyForm)
+        ]
 
     @property
     def further(self) -> list[RestrictionForm | ChangeForm]:

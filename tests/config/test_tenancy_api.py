@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from config.problems import not_found
 from config.urls import router
-from customers.models import ApiKey, Customer, Store
+from customers.models import ApiKey, Customer, CustomEvent, Store
 from customers.tenancy import ApiKeyAuthentication, HasStore, StoreRelatedField, StoreRowsViewMixin
 from events.api import EventTypeViewSet
 from events.models import Occurrence, Replay
@@ -139,6 +139,7 @@ def world(name: str) -> dict[type[Model], Model]:
             an_order(customer),
             a_review(customer),
             a_referral(customer),
+            CustomEvent.objects.emit(store=store, customer=customer, topic="quiz")[0],
             Replay.objects.start(store=store, status="sent"),
         ),
     ]

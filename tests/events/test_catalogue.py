@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from customers.models import Coupon, Customer, Order, Referral, Review, Store, Tier
+from customers.models import Coupon, Customer, CustomEvent, Order, Referral, Review, Store, Tier
 from events import catalogue, sending, types
 from events.catalogue import EventType, UnknownEventType, event_type, event_types
 from events.models import Delivery, Occurrence, Subscription
@@ -44,6 +44,7 @@ LABELS = {
     "refereenotify_create": "Referee Notified",
     "referrernotify_create": "Referrer Notified",
     "rewardavailable_create": "Reward Available",
+    "custom": "Custom Event",
 }
 COMMON = {
     *("event_id", "event_sequence", "event_key", "event_occurred_at", "event_is_test"),
@@ -93,6 +94,7 @@ NAMES = {  # exactly those that receivers already know
     "referral_complete": COMMON | REFERRAL,
     "refereenotify_create": COMMON | REFERRAL,
     "referrernotify_create": COMMON | REFERRAL,
+    "custom": COMMON | {"custom_topic"},
     "rewardavailable_create": COMMON | {"reward_coin_amount", "offer_id", "offer_name", "offer_description"},
 }
 
@@ -180,6 +182,11 @@ def save_up(customer: Customer) -> None:
     factories.give_coins(customer, 100)
 
 
+def tell(customer: Customer) -> None:
+    properties = {"score": 8, "level": "hard", "passed": True, "ratio": 0.5, "coach": None}
+    CustomEvent.objects.emit(store=customer.store, customer=customer, topic="quiz_finished", properties=properties)
+
+
 # How each event comes about; a new event type adds its fact here.
 FACTS: dict[str, Callable[[Customer], Any]] = {
     "lead_create": lambda customer: None,
@@ -198,6 +205,7 @@ FACTS: dict[str, Callable[[Customer], Any]] = {
     "refereenotify_create": come,
     "referrernotify_create": lambda customer: bring(customer).complete(),
     "rewardavailable_create": save_up,
+    "custom": tell,
 }
 
 
