@@ -5,6 +5,7 @@ from customers.api.custom_events import CustomEventViewSet
 from customers.api.orders import OrderViewSet
 from customers.api.referrals import ReferralViewSet
 from customers.api.reviews import ReviewViewSet
+from customers.api.tiers import TierViewSet
 
 # Prefix, viewset, and the name by which addresses are reversed; config/urls.py registers them.
 api_routes = [
@@ -15,5 +16,6 @@ api_routes = [
     ("orders", OrderViewSet, "order"),
     ("reviews", ReviewViewSet, "review"),
     ("referrals", ReferralViewSet, "referral"),
+    ("tiers", TierViewSet, "tier"),
     ("events", CustomEventViewSet, "custom-event"),
 ]

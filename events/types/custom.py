@@ -9,6 +9,7 @@ from events.common import moment
 from events.fields import PROPERTY, Field, Kind
 
 SHOWN = 3  # properties in a sentence
+ANY = Field(name=PROPERTY, kind=Kind.PROPERTY, label="Property", sample=None)
 
 
 def person(event: CustomEvent) -> Customer:
@@ -17,14 +18,14 @@ def person(event: CustomEvent) -> Customer:
 
 
 def _told(payload: Mapping[str, Any]) -> str:
-    """Such as `quiz_finished: score 8, level hard`."""
+    """Such as `quiz_finished: level hard, score 8`."""
     said = [
-        f"{name.removeprefix(PROPERTY)} {value}"[:60]
-        for name, value in payload.items()
+        f"{name.removeprefix(PROPERTY)} {ANY.in_words(value)}"
+        for name, value in sorted(payload.items())
         if name.startswith(PROPERTY) and value is not None
     ]
     more = ", ..." if len(said) > SHOWN else ""
-    return payload["custom_topic"] + (f": {', '.join(said[:SHOWN])}{more}" if said else "")
+    return str(payload["custom_topic"]) + (f": {', '.join(said[:SHOWN])}{more}" if said else "")
 
 
 @declare(

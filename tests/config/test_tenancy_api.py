@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from config.problems import not_found
 from config.urls import router
-from customers.models import ApiKey, Customer, CustomEvent, Store
+from customers.models import ApiKey, Customer, CustomEvent, Store, Tier
 from customers.tenancy import ApiKeyAuthentication, HasStore, StoreRelatedField, StoreRowsViewMixin
 from events.api import EventTypeViewSet
 from events.models import Occurrence, Replay
@@ -140,6 +140,7 @@ def world(name: str) -> dict[type[Model], Model]:
             a_review(customer),
             a_referral(customer),
             CustomEvent.objects.emit(store=store, customer=customer, topic="quiz")[0],
+            Tier.objects.create(store=store, name="Gold", threshold=500),
             Replay.objects.start(store=store, status="sent"),
         ),
     ]

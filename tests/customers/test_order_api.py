@@ -1,11 +1,11 @@
-"""The API of orders and reviews."""
+"""The API of orders, reviews and tiers."""
 
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from customers.models import Customer, Order, Review
+from customers.models import Customer, Order, Review, Store, Tier
 from events.models import Occurrence
 from tests.api_fixtures import a_review, an_order, problem, refusal
 from tests.factories import make_customer
@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 
 ORDERS = "/api/v1/orders/"
 REVIEWS = "/api/v1/reviews/"
+TIERS = "/api/v1/tiers/"
 BEANS = {"product_id": "beans", "title": "Beans, 1 kg", "quantity": 2, "price": "19.95"}
 CUP = {"product_id": "", "title": "Cup", "quantity": 1, "price": "10.00"}
 PLACED = {"customer_email": "ada@example.com", "reference_order_id": "1042", "items": [BEANS, CUP]}
@@ -190,3 +191,50 @@ class TestReviews:
     @pytest.mark.parametrize("rating", ["0", "6", "many", "1e400"])
     def test_a_rating_that_is_none_is_refused(self, api: APIClient, rating: str) -> None:
         assert problem(api.get(REVIEWS, {"rating": rating}), 400)[0]["field"] == "rating"
+
+
+class TestTiers:
+    def test_one_is_made_read_and_changed(self, api: APIClient, store: Store, customer: Customer) -> None:
+        made = api.post(TIERS, {"name": " Silver ", "threshold": "100"})
+        tier = Tier.objects.get(store=store)
+        assert made.status_code == 201
+        assert made.json() == {"id": str(tier.pk), "name": "Silver", "threshold": "100.00"}
+        Customer.objects.filter(pk=customer.pk).keep_books(tier="Silver")
+        changed = api.patch(f"{TIERS}{tier.pk}/", {"name": "Bronze"}).json()
+        assert (changed["name"], Customer.objects.get(pk=customer.pk).tier) == ("Bronze", "Bronze")
+        assert api.get(f"{TIERS}{tier.pk}/").json() == changed
+        assert api.get(TIERS).json()["results"] == [changed]
+
+    def test_a_moved_threshold_has_all_judged_anew(self, api: APIClient, store: Store) -> None:
+        tier = Tier.objects.create(store=store, name="Silver", threshold=100)
+        Store.objects.filter(pk=store.pk).update(tiers_changed_at=None)
+        api.patch(f"{TIERS}{tier.pk}/", {"threshold": "50"})
+        assert Store.objects.get(pk=store.pk).tiers_changed_at
+
+    @pytest.mark.parametrize(
+        ("body", "field", "sentence"),
+        [
+            ({"name": "Silver", "threshold": "5"}, "name", "Another tier of this store is called Silver."),
+            ({"name": "Gold", "threshold": "100.00"}, "threshold", "Silver has this threshold already."),
+            ({"name": "Gold", "threshold": "-1"}, "threshold", None),
+            ({"name": "Gold", "threshold": "many"}, "threshold", None),
+            ({"name": "", "threshold": "5"}, "name", "This field may not be blank."),
+            ({"name": "x" * 81, "threshold": "5"}, "name", None),
+            ({"threshold": "5"}, "name", "This field is required."),
+            ({"name": "Gold", "threshold": "5", "colour": "red"}, "colour", None),
+        ],
+    )
+    def test_what_is_wrong_is_told_at_its_field(
+        self, api: APIClient, store: Store, body: dict[str, str], field: str, sentence: str | None
+    ) -> None:
+        Tier.objects.create(store=store, name="Silver", threshold=100)
+        found, _, said = refusal(api.post(TIERS, body))
+        assert found == field
+        assert sentence in (None, said)
+        assert Tier.objects.count() == 1
+
+    def test_the_same_key_makes_one(self, api: APIClient, store: Store) -> None:
+        body = {"name": "Silver", "threshold": "100"}
+        answers = [api.post(TIERS, body, headers={"Idempotency-Key": "t-1"}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert Tier.objects.count() == 1

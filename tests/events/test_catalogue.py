@@ -183,7 +183,7 @@ def save_up(customer: Customer) -> None:
 
 
 def tell(customer: Customer) -> None:
-    properties = {"score": 8, "level": "hard", "passed": True, "ratio": 0.5, "coach": None}
+    properties: dict[str, Any] = {"score": 8, "level": "hard", "passed": True, "ratio": 0.5, "coach": None}
     CustomEvent.objects.emit(store=customer.store, customer=customer, topic="quiz_finished", properties=properties)
 
 

@@ -1,5 +1,6 @@
 """The operators' commands: what they do, what they say, and that bad input is met by a sentence."""
 
+import json
 import threading
 from datetime import timedelta
 from io import StringIO
@@ -10,9 +11,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from customers.models import Customer, Store
-from events import sending, tasks
+from events import catalogue, sending, tasks
 from events.management.commands import prune
 from events.models import Attempt, Delivery, Exchange, Occurrence, Replay, Tally
 from events.models.delivery import DeliveryStatus, Outcome
@@ -51,6 +53,16 @@ def make_deliveries(integration: Integration, customer: Customer, *statuses: str
         )
         delivery.refresh_from_db()
     return deliveries
+
+
+class TestExportCatalogue:
+    def test_it_tells_all_of_every_event(self) -> None:
+        events = json.loads(run("export_catalogue"))["events"]
+        assert [one["key"] for one in events] == [*catalogue.event_types()]
+        for one in events:
+            kind = catalogue.event_type(one["key"])
+            assert (one["schema"], one["example"]) == (kind.schema(), kind.example())
+            Draft202012Validator(one["schema"]).validate(one["example"])
 
 
 class TestDeliver:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth.models import User
@@ -68,7 +68,7 @@ class TestEmit:
             "property_passed": True,
             "property_coach": None,
         }
-        assert occurrence.told == "quiz_finished: score 8, level hard, passed True"
+        assert occurrence.told == "quiz_finished: level hard, passed yes, score 8"
 
     def test_the_same_reference_is_told_once(self, customer: Customer) -> None:
         first, new = CustomEvent.objects.emit(
@@ -299,7 +299,7 @@ class TestRestrictions:
 
 @pytest.mark.django_db
 class TestSendEvents:
-    RESTRICTIONS = [
+    RESTRICTIONS: ClassVar[list[dict[str, Any]]] = [
         {"field": "custom_topic", "operator": "any_of", "value": ["quiz_finished"]},
         {"field": "property_score", "operator": "at_least", "value": "8"},
     ]
