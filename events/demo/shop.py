@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 import requests
@@ -82,11 +82,15 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class Asked:
-    """Something that was asked of the API and done: in words, and the rows it made, by which its events are found."""
+    """Something that was asked of the API and done: in words, and the rows it made, by which its events are found.
+
+    `event_key`: the one event of it, where the row was there before and has others.
+    """
 
     words: str
     customer: str
     subjects: frozenset[str]
+    event_key: str = ""
 
 
 class Shop:
@@ -132,9 +136,89 @@ class Shop:
         customer = self._post("customers/", name=name, external_id=str(number), email=f"customer{number}@example.com")
         return Asked(f"{name} joins", customer["id"], frozenset({customer["id"]}))
 
+    def reward_later(self, customer: dict[str, Any], *, coins: int, order: int) -> Asked:
+        """Coins that wait until the order cannot be sent back any more; here that is at once."""
+        entry = self._post(
+            "wallet-transactions/",
+            customer=customer["id"],
+            type="reward",
+            operation="cr",
+            amount=coins,
+            status="pending",
+            title=f"Order {order}, after 14 days",
+        )
+        self._post(f"wallet-transactions/{entry['id']}/settle/")
+        return Asked(f"{customer['name']}'s {coins} pending Beans count", customer["id"], frozenset({entry["id"]}))
+
+    def reward_for_a_moment(self, customer: dict[str, Any], *, coins: int) -> Asked:
+        """Coins that run out: a task by the clock writes them off."""
+        ends = datetime.now(UTC) + timedelta(seconds=30)
+        entry = self._post(
+            "wallet-transactions/",
+            customer=customer["id"],
+            type="reward",
+            operation="cr",
+            amount=coins,
+            title="Only today",
+            expires_at=ends.isoformat(),
+        )
+        words = f"{customer['name']} gets {coins} Beans that expire in half a minute"
+        return Asked(words, customer["id"], frozenset({entry["id"]}))
+
+    def order(self, customer: dict[str, Any], *, order: int, price: int) -> Asked:
+        """Something bought, and paid."""
+        placed = self._post(
+            "orders/",
+            customer=customer["id"],
+            reference_order_id=str(order),
+            name=f"#{order}",
+            items=[{"product_id": "espresso-1kg", "title": "Espresso, 1 kg", "price": f"{price}.00"}],
+        )
+        self._call("PATCH", f"orders/{placed['id']}/", json={"status": "completed", "financial_status": "paid"})
+        words = f"{customer['name']} orders for {placed['amount']} {placed['currency']}, and pays"
+        return Asked(words, customer["id"], frozenset({placed["id"]}))
+
+    def review(self, customer: dict[str, Any], *, rating: int) -> Asked:
+        """What somebody says of a product, which the store shows to others."""
+        review = self._post("reviews/", customer=customer["id"], rating=rating, reference_product_id="espresso-1kg")
+        self._call("PATCH", f"reviews/{review['id']}/", json={"is_featured": True})
+        words = f"{customer['name']} gives the espresso {rating} of 5 stars"
+        return Asked(words, customer["id"], frozenset({review["id"]}))
+
+    def refer(self, referrer: dict[str, Any], *, friend: str, number: int) -> Asked:
+        """Somebody new, who was brought by a customer, and orders something: both are rewarded."""
+        joined = self.sign_up(friend, number=number)
+        referral = self._post("referrals/", customer=joined.customer, referral_code=referrer["referral_code"])
+        self.order({"id": joined.customer, "name": friend}, order=number, price=20)
+        words = f"{referrer['name']} brings {friend}, who joins and orders"
+        return Asked(words, referrer["id"], frozenset({referral["id"]}))
+
+    def use_coupon(self, coupon: dict[str, Any]) -> Asked:
+        """A coupon that was used in an order."""
+        self._post(f"coupons/{coupon['id']}/redeem/")
+        words = f"The coupon {coupon['code']} is used"
+        return Asked(words, coupon["customer"], frozenset({coupon["id"]}), "coupon_update")
+
+    def coupons(self) -> list[dict[str, Any]]:
+        """Those that can be used."""
+        return self._list("coupons/", status="issued")
+
+    def tell(self, customer: dict[str, Any], *, topic: str, **properties: Any) -> Asked:
+        """Something that only this shop knows of."""
+        event = self._post("events/", customer=customer["id"], topic=topic, properties=properties)
+        return Asked(f"{customer['name']}: {topic}", customer["id"], frozenset({event["id"]}))
+
+    def change_consent(self, customer: dict[str, Any]) -> Asked:
+        """Another answer to whether mails are welcome."""
+        agreed = not customer["consent_email"]
+        self._call("PATCH", f"customers/{customer['id']}/", json={"consent_email": agreed})
+        words = f"{customer['name']} {'agrees to' if agreed else 'wants no'} e-mail"
+        return Asked(words, customer["id"], frozenset({customer["id"]}), "lead_update")
+
     def occurrences(self, asked: Asked) -> list[dict[str, Any]]:
         """The events that were recorded about it."""
-        found = self._list("occurrences/", customer=asked.customer)
+        only = {"event_key": asked.event_key} if asked.event_key else {}
+        found = self._list("occurrences/", customer=asked.customer, **only)
         return [occurrence for occurrence in found if occurrence["subject_id"] in asked.subjects]
 
     def deliveries(self, asked: Asked, occurrences: list[dict[str, Any]]) -> list[dict[str, Any]]:

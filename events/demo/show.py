@@ -43,28 +43,57 @@ class Show:
         self._alive = alive
 
     def go_on(self) -> None:
-        """A reward and a redemption every few seconds, now and then a new customer; for ever."""
+        """A round of everything that can happen in a shop, and the next one; for ever."""
         for order in count(1001):
-            try:
-                self._ask(self._a_reward(order))
+            for act in self._acts(order):
+                try:
+                    self._ask(act())
+                except DemoFailed as error:  # the admin is open: whoever looks round there may have deleted anything
+                    self._line("failed", str(error))
                 self._watch(PAUSE)
-                self._ask(self._a_redemption(order))
-                self._watch(PAUSE)
-                if order % 3 == 0:
-                    self._ask(self._shop.sign_up(choice(NEWCOMERS), number=1000 + order))
-                    self._watch(PAUSE)
-            except DemoFailed as error:  # the admin is open: whoever looks round there may have deleted anything
-                self._line("failed", str(error))
-                self._watch(PAUSE)
+
+    def _acts(self, order: int) -> list[Callable[[], Asked]]:
+        """What this round asks, in its order. Numbers of orders are 1001, 1002 ...; friends have theirs beyond 100000."""
+        shop, somebody, friend = self._shop, self._somebody, NEWCOMERS[order % len(NEWCOMERS)]
+        return [
+            lambda: self._a_reward(order),
+            lambda: self._a_redemption(order),
+            lambda: shop.order(somebody(), order=order, price=20 + 10 * randbelow(6)),
+            lambda: shop.review(somebody(), rating=3 + randbelow(3)),
+            lambda: shop.refer(somebody("referral_code"), friend=friend, number=100_000 + order),
+            lambda: shop.use_coupon(self._a_coupon()),
+            lambda: shop.tell(somebody(), topic="tasting_booked", seats=1 + randbelow(4), evening=True),
+            lambda: shop.change_consent(somebody()),
+            lambda: shop.reward_later(somebody(), coins=30, order=order),
+            lambda: shop.reward_for_a_moment(somebody(), coins=5),
+        ]
+
+    def _somebody(self, having: str = "id") -> dict[str, Any]:
+        """One of the customers who have this. Raises DemoFailed when nobody has."""
+        found = [customer for customer in self._shop.customers() if customer[having]]
+        if not found:
+            raise DemoFailed(f"No customer has a {having}.")
+        return choice(found)
+
+    def _a_coupon(self) -> dict[str, Any]:
+        coupons = self._shop.coupons()
+        if not coupons:
+            raise DemoFailed("Nobody has a coupon that can be used.")
+        return choice(coupons)
 
     def check(self) -> None:
         """One reward and one redemption, each followed to its end. Raises DemoFailed for what is not as it should be."""
-        self._follow(self._a_reward(1001), expected={"walletreward_create"})
+        self._follow(self._a_reward(1001, among=self._with_a_reward()), expected={"walletreward_create"})
         self._follow(self._a_redemption(1001), expected={"coins_redeemed", "coupon_create"})
         self._say("\nAll of it was received, once, and logged; what did not match was not sent.")
 
-    def _a_reward(self, order: int) -> Asked:
-        return self._shop.reward(choice(self._shop.customers()), coins=10 * (2 + randbelow(8)), order=order)
+    def _a_reward(self, order: int, *, among: list[dict[str, Any]] | None = None) -> Asked:
+        return self._shop.reward(choice(among or self._shop.customers()), coins=10 * (2 + randbelow(8)), order=order)
+
+    def _with_a_reward(self) -> list[dict[str, Any]]:
+        """Those who have enough for an offer already, so that more coins bring about nothing else."""
+        cheapest = min((offer["price"] for offer in self._shop.offers() if offer["enabled"]), default=0)
+        return [customer for customer in self._shop.customers() if customer["balance"] >= cheapest]
 
     def _a_redemption(self, order: int) -> Asked:
         offers = [offer for offer in self._shop.offers() if offer["enabled"]]
@@ -105,7 +134,7 @@ class Show:
         arrival = self._arrivals.next(timeout=timeout)
         if arrival:
             coins = f"{arrival.coins:+}" if arrival.coins else ""
-            words = f"{arrival.event_name:21} {arrival.customer:16} {coins:>5} {arrival.latency_ms:>6} ms"
+            words = f"{arrival.event_name:24} {arrival.customer:16} {coins:>5} {arrival.latency_ms:>6} ms"
             self._line("arrived", words, at=arrival.received_at)
         return arrival
 

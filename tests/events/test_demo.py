@@ -120,7 +120,7 @@ class TestDemo:
             output, errors = process.communicate(timeout=90)
             assert (process.returncode, errors) == (0, ""), output
             assert output.count("  arrived   ") == output.count("  logged    sent, answer 200") == 3
-            assert output.count("  no match  ") == 2
+            assert output.count("  no match  ") == 4
             assert output.endswith("\nAll of it was received, once, and logged; what did not match was not sent.\n")
 
     @linux

@@ -9,11 +9,13 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from customers.models import ApiKey, Customer, Offer, Role, Store, StoreMembership
+from customers.models import ApiKey, Customer, Offer, Role, Store, StoreMembership, Tier
 from customers.models.offer import ValueType
+from customers.models.store import TierCriterion
 from customers.models.wallet import Operation, Source, WalletTransactionType
-from events.catalogue import event_type
+from events.catalogue import event_type, event_types
 from events.models import Subscription
+from events.recipes import RECIPES, plain
 from integrations.models import Integration, SandboxInbox
 
 STORE = "Bean & Leaf"
@@ -50,6 +52,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is a store {STORE} already: seed_demo is for a new database.")
         with transaction.atomic():
             entrance = seed()
+            entrance["send_events"] += [_told(send_event) for send_event in seed_everything_else()]
         self.stdout.write(json.dumps(entrance))
 
 
@@ -79,16 +82,34 @@ def seed() -> dict[str, Any]:
         "login": LOGIN,
         "password": password,
         "api_key": str(key),
-        "send_events": [
-            {
-                "id": str(send_event.pk),
-                "event_key": send_event.event_key,
-                "name": send_event.event_name,
-                "restrictions": [str(restriction) for restriction in send_event.read_restrictions()],
-            }
-            for send_event in _send_events(store)
-        ],
+        "send_events": [_told(send_event) for send_event in _send_events(store)],
     }
+
+
+def _told(send_event: Subscription) -> dict[str, Any]:
+    """As the demo shows it."""
+    return {
+        "id": str(send_event.pk),
+        "event_key": send_event.event_key,
+        "name": send_event.event_name,
+        "restrictions": [str(restriction) for restriction in send_event.read_restrictions()],
+    }
+
+
+def seed_everything_else() -> list[Subscription]:
+    """VIP tiers and referrals, and a send event to the sandbox of each event that had none; returns these."""
+    store = Store.objects.get(name=STORE)
+    store.tier_criterion = TierCriterion.AMOUNT_SPENT
+    store.referrer_coins, store.referee_coins = 100, 50
+    store.referral_offer = Offer.objects.get(store=store, name="Free shipping")
+    store.full_clean()
+    store.save()
+    for name, threshold in (("Silver", 50), ("Gold", 150)):
+        Tier.objects.create(store=store, name=name, threshold=threshold)
+    sandbox = Integration.objects.get(store=store, destination="sandbox")
+    there = {send_event.event_key for send_event in Subscription.objects.filter(store=store)}
+    recipes = [RECIPES["coins_expired"], *(plain(kind) for key, kind in event_types().items() if key not in there)]
+    return Subscription.objects.start(recipes, integration=sandbox, prefix="")
 
 
 def _customer(store: Store, *, number: int, name: str, country: str, coins: int) -> None:
