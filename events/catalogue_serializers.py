@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from customers.serializers import StrictSerializer
 from events.catalogue import EventType
-from events.fields import Field, Kind
+from events.fields import ANY_PROPERTY, Field, Kind
 from events.restrictions import OPERATORS, operators_for
 
 KINDS = [(kind.name.lower(), kind.name.capitalize()) for kind in Kind]
@@ -80,12 +80,19 @@ class EventTypeDetailSerializer(EventTypeSerializer):
     initial_restrictions = serializers.ListField(
         child=serializers.DictField(), help_text="What new send events of it begin with."
     )
+    property_operators = serializers.SerializerMethodField(
+        help_text="How properties that it brings itself (`property_<name>`) can restrict; empty where it brings none."
+    )
     schema = serializers.SerializerMethodField(help_text="JSON Schema (2020-12) of the payload.")
     example = serializers.SerializerMethodField(help_text="A payload made of samples.")
 
     @extend_schema_field(FieldSerializer(many=True))
     def every_field(self, kind: EventType) -> list[Any]:
         return [*FieldSerializer([*kind.fields.values()], many=True).data]
+
+    @extend_schema_field(OperatorSerializer(many=True))
+    def get_property_operators(self, kind: EventType) -> list[Any]:
+        return [*OperatorSerializer(operators_for(ANY_PROPERTY) if kind.properties is not None else [], many=True).data]
 
     @extend_schema_field(serializers.DictField())
     def get_schema(self, kind: EventType) -> dict[str, Any]:

@@ -210,3 +210,6 @@ def property_called(name: str) -> Field | None:
     if own == name or not re.fullmatch(PROPERTY_NAME, own):
         return None
     return Field(name=name, kind=Kind.PROPERTY, label=f"Property {own}", sample=None)
+
+
+ANY_PROPERTY = Field(name=PROPERTY.rstrip("_"), kind=Kind.PROPERTY, label="Property", sample=None)

@@ -203,7 +203,8 @@ class Order(StoreModel, FactModel):
         }
         if customers:
             wallets = Wallet.objects.filter(customer__in=customers).locked()
-            TierChange.objects.judge([wallet.customer for wallet in wallets])
+            silent = all(fact.silent for fact in new)
+            TierChange.objects.judge([wallet.customer for wallet in wallets], silent=silent)
 
     def _save_with_items(self, *, silent: bool, replace: bool) -> None:
         Order.objects.select_for_update(no_key=True).get(pk=self.pk)  # nobody else changes its items meanwhile

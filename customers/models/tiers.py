@@ -144,7 +144,7 @@ def _threshold(tier: Tier | None) -> Decimal:
 
 
 class TierChangeQuerySet(FactQuerySet["TierChange"]):
-    def judge(self, customers: Sequence["Customer"]) -> list["TierChange"]:
+    def judge(self, customers: Sequence["Customer"], *, silent: bool = False) -> list["TierChange"]:
         """Move these customers, whose wallets are locked, to the tiers that they deserve now; returns what changed.
 
         Customers of stores without tiers stay where they are. One query, two for each store, and two when anybody moves.
@@ -164,7 +164,7 @@ class TierChangeQuerySet(FactQuerySet["TierChange"]):
                 books += verdict.write()
         if books:
             type(books[0]).objects.keep_books_of(books, BOOKS)
-        return self.bulk_create(changes) if changes else []
+        return self.bulk_create(changes, silent=silent) if changes else []
 
 
 class TierChange(StoreModel, FactModel):

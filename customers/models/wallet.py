@@ -362,7 +362,8 @@ class WalletTransaction(StoreModel, FactModel):
             and entry.wallet.store.tier_criterion == TierCriterion.COINS_EARNED
         }
         if wallets:
-            TierChange.objects.judge([wallet.customer for wallet in wallets.values()])
+            silent = all(fact.silent for fact in effective)
+            TierChange.objects.judge([wallet.customer for wallet in wallets.values()], silent=silent)
         apps.get_model("customers", "AvailableReward").objects.notice(effective)
 
     def settle(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from events.catalogue import EventType
-from events.fields import PROPERTY, Field, Kind, property_called
+from events.fields import ANY_PROPERTY, PROPERTY, Field, Kind, property_called
 from events.restrictions import Restriction, RestrictionError, operators_for, read_restriction
 
 PREFIX = (
@@ -186,9 +186,6 @@ class PropertyForm(RestrictionForm):
         if given.get("name") and not self.restriction and not self.errors:
             self.add_error("value", f"Enter with what {given['name']} is compared, or leave its name empty.")
         return given
-
-
-ANY_PROPERTY = Field(name=PROPERTY.rstrip("_"), kind=Kind.PROPERTY, label="Property", sample=None)
 
 
 class ChangeForm(forms.Form):

@@ -6,10 +6,9 @@ from typing import Any
 from customers.models import Customer, CustomEvent
 from events.catalogue import created, declare
 from events.common import moment
-from events.fields import PROPERTY, Field, Kind
+from events.fields import ANY_PROPERTY, PROPERTY, Field, Kind
 
 SHOWN = 3  # properties in a sentence
-ANY = Field(name=PROPERTY, kind=Kind.PROPERTY, label="Property", sample=None)
 
 
 def person(event: CustomEvent) -> Customer:
@@ -20,7 +19,7 @@ def person(event: CustomEvent) -> Customer:
 def _told(payload: Mapping[str, Any]) -> str:
     """Such as `quiz_finished: level hard, score 8`."""
     said = [
-        f"{name.removeprefix(PROPERTY)} {ANY.in_words(value)}"
+        f"{name.removeprefix(PROPERTY)} {ANY_PROPERTY.in_words(value)}"
         for name, value in sorted(payload.items())
         if name.startswith(PROPERTY) and value is not None
     ]

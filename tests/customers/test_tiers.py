@@ -154,6 +154,16 @@ class TestEvents:
         assert (tier(customer), stale.tier) == ("Silver", "Silver")
         assert [dict(fact.previous) for one in heard for fact in one] == [{"name": "Ada"}]
 
+    @pytest.mark.parametrize("criterion", ["coins_earned", "amount_spent"])
+    def test_what_a_silent_import_brings_about_is_silent_too(
+        self, store: Store, customer: Customer, criterion: str
+    ) -> None:
+        with_tiers(store, criterion)
+        earn(customer, 100, silent=True)
+        buy(customer, "100", silent=True)
+        assert tier(customer) == "Silver"
+        assert Occurrence.objects.get(event_key="viptier_create").silent
+
 
 class TestHolding:
     def test_a_tier_is_held_for_its_months(

@@ -201,6 +201,13 @@ class TestApi:
         body = json.dumps({**self.BODY, "properties": {"much": 1}}).replace('"much": 1', '"much": 1e400')
         assert problem(api.post(EVENTS, body, content_type="application/json"), 400)
 
+    def test_the_catalogue_tells_how_properties_can_restrict(self, api: APIClient) -> None:
+        shown = api.get("/api/v1/event-types/custom/").json()
+        assert [one["key"] for one in shown["property_operators"]] == [
+            *("at_least", "at_most", "between", "is", "is_not", "contains", "starts_with")
+        ]
+        assert "^property_[A-Za-z][A-Za-z0-9_]{0,59}$" in shown["schema"]["patternProperties"]
+
     def test_a_reference_for_something_else_is_a_conflict(self, api: APIClient, customer: Customer) -> None:
         api.post(EVENTS, {**self.BODY, "reference": "q-1"})
         answer = api.post(EVENTS, {**self.BODY, "topic": "other", "reference": "q-1"})

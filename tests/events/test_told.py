@@ -7,8 +7,8 @@ import pytest
 from customers.models import Coupon, Customer, Offer
 from events.catalogue import event_types
 from events.models import Occurrence
-from tests.api_fixtures import an_occurrence
-from tests.factories import give_coins
+from tests.api_fixtures import a_referral, an_occurrence
+from tests.factories import give_coins, make_customer
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +64,16 @@ class TestTold:
         assert told("lead_update") == (
             "Changed: customer name (Ada → Ada Lovelace), customer country (nothing → GB), agreed to e-mail (no → yes)"
         )
+
+    def test_a_friend_is_brought_and_buys(self, customer: Customer, offer: Offer) -> None:
+        customer.store.referral_offer = offer
+        referral = a_referral(customer, make_customer(customer.store, name="Lea"))
+        assert referral.coupon
+        assert told("referral_create") == "Ada brought Lea"
+        assert told("refereenotify_create") == f"Coupon {referral.coupon.code} for a friend of Ada"
+        referral.complete()
+        sentence = "Lea, brought by Ada, bought something: 200 Beans"
+        assert told("referral_complete") == told("referrernotify_create") == sentence
 
     @pytest.mark.parametrize("payload", [{}, {"wallettransaction_amount": "plenty"}, {"user_name": None}])
     @pytest.mark.parametrize("key", [*event_types(), "latte_poured"])
