@@ -15,7 +15,7 @@ class TestBar:
         for label in bar.get_by_role("link").all_inner_texts():
             visitor.click(label, inside=bar)
             assert bar.get_by_role("link", name=label).get_attribute("aria-current") == "page"
-        assert visitor.steps == 8
+        assert visitor.steps == 12
         assert visitor.complaints == []
 
 
