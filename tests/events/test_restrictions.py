@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customers.models import Customer
-from customers.models.orders import OrderStatus
+from customers.models.order_statuses import OrderStatus
 from events.catalogue import EventType, event_type
 from events.fields import Field, Kind, Unreadable
 from events.restrictions import (
