@@ -107,7 +107,7 @@ class TestCreate:
                 {**AT_LEAST_50, "operator": "over"},
                 "restrictions.0.operator",
                 "“over” is not one of any_of, none_of, at_least, at_most, between, is, is_not, contains, starts_with, "
-                "within_days.",
+                "within_days, changed.",
             ),
         ],
     )
