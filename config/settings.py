@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",  # the templates of its widgets, which FORM_RENDERER lets ours stand before
     "rest_framework",
     "rest_framework_api_key",
     "django_filters",
@@ -122,6 +123,9 @@ TEMPLATES = [
         },
     },
 ]
+
+# Widgets are drawn from `templates/` too: the admin's date and time get labels that way.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- Database --------------------------------------------------------------------------------------------------------
 

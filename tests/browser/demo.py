@@ -13,6 +13,7 @@ from io import BytesIO
 from random import Random
 from socketserver import ThreadingMixIn
 from typing import Any
+from uuid import UUID
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.contrib.auth.models import User
@@ -20,7 +21,7 @@ from django.db import connections, models
 from django.db.models import F
 from django.utils import timezone
 
-from customers.models import Coupon, Customer, Offer, Store, WalletTransaction
+from customers.models import ApiKey, Coupon, Customer, Offer, Store, WalletTransaction
 from customers.models.wallet import Operation, Source, WalletTransactionType
 from events.management.commands.seed_demo import LOGIN, seed
 from events.models import Attempt, Delivery, Exchange, Occurrence, Subscription, SubscriptionVersion, Tally
@@ -73,6 +74,32 @@ class Demo:
     def big_reward(self) -> Subscription:
         """A send event with restrictions, prefix and name."""
         return self.shop.subscriptions.get(name="big_reward")
+
+    @property
+    def deliveries(self) -> dict[str, UUID]:
+        """The newest delivery of each reading: sent, failed, skipped, held, retrying."""
+        rows = Delivery.objects.filter(store=self.store).with_reading().order_by("id")
+        return dict(rows.values_list("reading", "pk"))
+
+    @property
+    def reward(self) -> Occurrence:
+        """The customer's last reward: sent, retrying, held and not matched."""
+        return Occurrence.objects.filter(customer=self.customer, event_key="walletreward_create").latest("id")
+
+    @property
+    def entry(self) -> WalletTransaction:
+        """The customer's last ledger entry."""
+        return self.customer.wallet.transactions.latest("id")
+
+    @property
+    def coupon(self) -> Coupon:
+        """The customer's last coupon, not yet used."""
+        return self.customer.coupons.latest("id")
+
+    @property
+    def api_key(self) -> ApiKey:
+        """Of the web shop."""
+        return ApiKey.objects.get(store=self.store)
 
 
 @contextmanager
