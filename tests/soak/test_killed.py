@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.receiver import Answer, Received, Receiver
-from tests.soak.apps import LETHAL_COMMIT
+from tests.soak.apps import DEATHS, LETHAL_COMMIT, POISON
 from tests.soak.counting import all_over, assert_counted, ids
 from tests.soak.machine import LEASE, Machine
 from tests.soak.programs import kill, over, owner_of, wait_until
@@ -126,3 +126,27 @@ class TestWeb:
         headers = {"Authorization": f"Api-Key {key}", "Content-Type": "application/json"}
         connection.request("POST", "/api/v1/wallet-transactions/", json.dumps(body), headers)
         return connection.getresponse().status
+
+
+class TestPoison:
+    def test_an_event_that_kills_whoever_sends_it_fails_alone(self, here: Machine, receiver: Receiver) -> None:
+        """Three deaths alone end it; the others are sent."""
+        here.scene("setup", "--destination=lethal", receiver.url)
+        here.scene("produce", f"--name={POISON}")
+        here.scene("produce", "--count=10")
+        here.cluster()
+
+        def seen() -> bool:
+            """Its end; until then, each death is over as soon as it is known."""
+            deaths = here.place / DEATHS
+            if deaths.exists() and len(deaths.read_text()) > seen_deaths[0]:
+                seen_deaths[0] += 1
+                here.let_pass(LEASE)
+            return here.count("status = 'failed'") == 1 and here.count("status = 'sent'") == 10
+
+        seen_deaths = [0]
+        wait_until(seen, what="the one has failed, and the others are sent")
+        assert here.rows("SELECT reason FROM events_delivery WHERE status = 'failed'") == [
+            ("Its worker died 3 times while sending it alone.",)
+        ]
+        assert_counted(here, receiver, 10)
