@@ -4,7 +4,7 @@ import select
 import time
 
 # libfaketime turns Python's sleep until a moment of the monotonic clock into EINVAL; a wait for nothing is left alone.
-time.sleep = lambda seconds: select.select([], [], [], seconds) and None  # type: ignore[assignment, func-returns-value]
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None  # type: ignore[arg-type]
 
 from config.settings import *  # noqa: E402, F403
 from config.settings import INSTALLED_APPS  # noqa: E402
