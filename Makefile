@@ -9,11 +9,12 @@ py := .venv/bin/python
 production := env -u DEBUG ENV_FILE=/dev/null DATABASE_URL=sqlite://:memory: ALLOWED_HOSTS=loyalty.example \
   SECRET_KEY=only-to-be-checked-4GvP8mZt2bQx7RkN1sWc5yHd9uJf3eLa ENCRYPTION_KEYS=K9zLk5v1Q4WJYgqHc2mWb1xk8k2u0m7c0l2b4Q3n5pE=
 
-.PHONY: help demo test bench setup run lint screenshots pins clean venv venv-dev
+.PHONY: help demo test soak bench setup run lint screenshots pins clean venv venv-dev
 
 help:
 	@echo 'make demo     watch rewards and redemptions become delivered events (Ctrl-C ends it); CHECK=1: one round'
 	@echo 'make test     the whole test suite; SEED=... repeats a run, ARGS=... goes to pytest'
+	@echo 'make soak     kills it in every way, and counts what arrives; SHORT=1: in minutes; SEED=... repeats what chance decides'
 	@echo 'make bench    how fast it is, on PostgreSQL and Redis; ARGS=throughput measures what begins so'
 	@echo 'make setup    .venv, a first .env, the database'
 	@echo 'make run      the real system, from the settings in the environment or .env'
@@ -29,6 +30,10 @@ test: venv-dev
 	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \
 	echo "The order of tests and the examples of hypothesis: make test SEED=$$seed repeats them."; \
 	exec $(py) -m pytest -n auto -q --randomly-seed=$$seed --hypothesis-seed=$$seed $(ARGS)
+
+soak: venv-dev
+	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \
+	exec env SEED=$$seed $(py) -m pytest -q -p no:randomly --durations=5 --durations-min=1 tests/soak $(if $(filter-out 0,$(SHORT)),-m 'not long') $(ARGS)
 
 bench: venv-dev
 	@exec $(py) -m tests.bench $(ARGS)

@@ -51,7 +51,11 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # the caller died in the middle of it: nothing arrived
+                    self.close_connection = True
+                    return
                 port, now = self.client_address[1], time.time()
                 request = Received(self.command, self.path, dict(self.headers), body, port=port, at=now)
                 with outer.arrived:

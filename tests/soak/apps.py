@@ -15,6 +15,7 @@ from integrations.destinations.webhook import Webhook
 from integrations.http import Request
 
 POISON = "poison"  # the customer id whose event kills whoever sends it
+DEATHS = "deaths"  # a file: a letter for each worker that it killed
 LETHAL_COMMIT = "lethal-commit"  # a file: the next process that commits an event dies of it, before it wakes anybody
 
 
@@ -26,6 +27,8 @@ class Lethal(Webhook):
 
     def calls(self, message: Message) -> Iterator[Request]:
         if message.payload["user_customer_id"] == POISON:
+            with (Path(os.environ["SOAK_PLACE"]) / DEATHS).open("a") as deaths:
+                deaths.write("x")
             os.kill(os.getpid(), signal.SIGKILL)
         yield from super().calls(message)
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -24,6 +23,7 @@ from tests.soak import programs
 from tests.soak.programs import below, free_port, kill, marked, run, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+LEASE = 31  # seconds after which a dead sender's lease is over
 HOUR = 3600
 
 
@@ -160,22 +160,23 @@ class Running:
 class Machine:
     """Everything of one installation. `kind`: redis, orm (PostgreSQL is the broker as well) or sqlite."""
 
-    def __init__(self, place: Path, *, kind: str, tools: Sequence[str], clock: bool = False, slots: int = 8) -> None:
+    def __init__(self, place: Path, *, kind: str, tools: Sequence[str]) -> None:
         self.place = place
         self.kind = kind
         self.mark = f"soak-{uuid4().hex}"
-        self.slots = slots
         self.tools = tools  # host:port pairs that it may call
         self.database = SQLite(place / "db.sqlite3") if kind == "sqlite" else PostgreSQL(place / "postgresql")
         self.redis = Redis() if kind == "redis" else None
         self.running: list[Running] = []
-        self.clocks = 0
-        self.clock = self.new_clock() if clock else None
+        self.clock = place / "clock"
+        self.clock.write_text("+0")
+        self.clock.chmod(0o644)
+        self.ahead = 0  # seconds of its clock before the true time
         self.log = place / "log"
 
     # --- Its environment ---------------------------------------------------------------------------------------------
 
-    def environment(self, clock: "Path | None" = None) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Of every process of the system."""
         return {
             "PATH": os.environ["PATH"],
@@ -192,34 +193,28 @@ class Machine:
             "CLUSTER_NAME": self.mark,
             "DATABASE_URL": self.database.url,
             "REDIS_URL": self.redis.url if self.redis else "",
-            "SENDER_SLOTS": str(self.slots),
+            "SENDER_SLOTS": "8",
             "SOAK_PLACE": str(self.place),
-            **self.faked(clock or self.clock),
+            **self.faked(),
         }
 
-    def new_clock(self) -> Path:
-        """A clock that `move` moves, for the processes that are started with it."""
-        self.clocks += 1
-        clock = self.place / f"clock-{self.clocks}"
-        clock.write_text("+0")
-        clock.chmod(0o644)
-        return clock
-
-    def move(self, seconds: int, *, clock: Path | None = None) -> None:
-        """Set this clock so far before (or, below 0, behind) the true time, for all who live by it, from now on."""
-        clock = clock or self.clock
-        assert clock
-        new = clock.with_suffix(".new")
+    def move(self, seconds: int) -> None:
+        """Set its clock so far before the true time, for all who live by it, from now on."""
+        new = self.place / "clock.new"
         new.write_text(f"{seconds:+d}")
         new.chmod(0o644)
-        new.replace(clock)
+        new.replace(self.clock)
+        self.ahead = seconds
 
-    def faked(self, clock: Path | None) -> dict[str, str]:
-        if clock is None:
-            return {}
+    def let_pass(self, seconds: int) -> None:
+        """So much time is over in a moment: nobody waits for a lease or for the next try."""
+        self.move(self.ahead + seconds)
+
+    def faked(self) -> dict[str, str]:
+        """What makes a process live by its clock."""
         return {
             "LD_PRELOAD": programs.faketime(),
-            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_TIMESTAMP_FILE": str(self.clock),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DONT_RESET": "1",
@@ -233,7 +228,7 @@ class Machine:
             self.database.create()
         else:
             run(["cp", "-a", str(template), str(self.database.place)])
-        self.database.start(**self.faked(self.clock))
+        self.database.start(**self.faked())
         if self.redis:
             self.redis.start()
 
@@ -247,13 +242,13 @@ class Machine:
             self.redis.stop(signal.SIGKILL)
         shutil.rmtree(self.place, ignore_errors=True)
 
-    def launch(self, command: Sequence[str], *, clock: Path | None = None) -> Running:
+    def launch(self, command: Sequence[str], **environment: str) -> Running:
         """Start a process of the system in a session of its own; what it says goes to the log."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=self.environment(clock),
+                env={**self.environment(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -265,10 +260,10 @@ class Machine:
 
     # --- What runs on it ---------------------------------------------------------------------------------------------
 
-    def cluster(self, *, clock: Path | None = None) -> Running:
+    def cluster(self, *, workers: int = 2) -> Running:
         """`manage.py cluster`, once it is known to live."""
         before = self.heartbeats("supervisor")
-        running = self.launch([sys.executable, "manage.py", "cluster"], clock=clock)
+        running = self.launch([sys.executable, "manage.py", "cluster"], CLUSTER_WORKERS=str(workers))
         name = f"supervisor {socket.gethostname()} {running.process.pid}"
         wait_until(lambda: name in self.heartbeats("supervisor") - before, what="the cluster starts")
         return running
@@ -335,7 +330,7 @@ class Machine:
 
 
 @contextmanager
-def machine(place: Path, template: Path | None, dice: random.Random, **options: Any) -> Iterator[Machine]:
+def machine(place: Path, template: Path | None, **options: Any) -> Iterator[Machine]:
     """One that is ready, while the block runs."""
     place.mkdir(parents=True)
     place.chmod(0o755)  # PostgreSQL is another user

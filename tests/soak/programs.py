@@ -109,6 +109,11 @@ def kill(*ids: int) -> None:
             os.kill(one, signal.SIGKILL)
 
 
+def over(process: int) -> bool:
+    """Whether it lives no more; whoever started it may not have noticed yet."""
+    return process not in {one for one, _ in processes()}
+
+
 def marked(mark: str) -> list[int]:
     """The ids of all processes in whose environment this text is: also of those whose parents are gone."""
     found = []

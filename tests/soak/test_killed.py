@@ -5,32 +5,17 @@ import json
 import random
 import threading
 import time
-from collections import Counter
 from typing import Any
 
 import pytest
 
 from tests.receiver import Answer, Received, Receiver
-from tests.soak.apps import LETHAL_COMMIT
-from tests.soak.conftest import ids, who
-from tests.soak.machine import Machine
-from tests.soak.programs import kill, owner_of, wait_until
+from tests.soak.apps import DEATHS, LETHAL_COMMIT, POISON
+from tests.soak.counting import all_over, assert_counted, ids
+from tests.soak.machine import LEASE, Machine
+from tests.soak.programs import kill, over, owner_of, wait_until
 
 pytestmark = pytest.mark.soak
-
-
-def all_over(machine: Machine, count: int) -> bool:
-    return machine.count("status = 'sent'") == count == machine.count()
-
-
-def assert_counted(machine: Machine, receiver: Receiver, count: int) -> Counter[str]:
-    """Every delivery arrived; more often than once only where the outcome of a call was never known, as the log says."""
-    arrived = Counter(ids(receiver.got))
-    assert len(arrived) == count == machine.count("status = 'sent'")
-    unknown = machine.unknown()
-    for delivery, times in arrived.items():
-        assert times <= 1 + unknown.get(delivery, 0), f"{delivery} arrived {times} times"
-    return arrived
 
 
 class TestWorker:
@@ -44,12 +29,14 @@ class TestWorker:
         under_way = receiver.wait_for(4, seconds=300)
         owners = dict(zip(ids(under_way), (owner_of(request.port, cluster.tree) for request in under_way), strict=True))
         victim = owners[ids(under_way)[0]]
+        repeated = {delivery for delivery, owner in owners.items() if owner == victim}
         kill(victim)
         gate.set()
+        wait_until(lambda: here.count("status = 'sent'") == 4 - len(repeated), what="the others are sent")
+        here.let_pass(LEASE)
         wait_until(lambda: all_over(here, 4), what="all four are sent")
         arrived = assert_counted(here, receiver, 4)
         assert set(arrived.values()) <= {1, 2}
-        repeated = {delivery for delivery, owner in owners.items() if owner == victim}
         assert {delivery for delivery, times in arrived.items() if times == 2} == repeated
 
     def test_killed_right_after_the_answer(self, here: Machine, receiver: Receiver) -> None:
@@ -66,9 +53,10 @@ class TestWorker:
         cluster = here.cluster()
         receiver.choose = answer
         here.scene("produce")
+        wait_until(lambda: killed and over(killed[0]), what="the worker is dead")
+        here.let_pass(LEASE)
         wait_until(lambda: all_over(here, 1), what="it is sent")
         assert_counted(here, receiver, 1)
-        assert killed
 
     def test_killed_while_idle(self, here: Machine, receiver: Receiver) -> None:
         """Django-Q keeps the dead worker's lock and runs nothing for ever: its supervisor starts it anew, in seconds."""
@@ -100,11 +88,11 @@ class TestCluster:
             receiver.wait_for(before + dice.randrange(5, 60), seconds=300)
             time.sleep(dice.random() * 0.2)  # where in the work of the next moments
             cluster.kill()
+            here.let_pass(LEASE)
         here.cluster()
         assert producer.process.wait(300) == 0
         wait_until(lambda: all_over(here, count), seconds=300, what="all are sent")
         arrived = assert_counted(here, receiver, count)
-        assert len(set(who(receiver.got))) == count
         print(f"{count} events, {sum(arrived.values()) - count} repeated, {rounds} times killed")
 
 
@@ -138,3 +126,27 @@ class TestWeb:
         headers = {"Authorization": f"Api-Key {key}", "Content-Type": "application/json"}
         connection.request("POST", "/api/v1/wallet-transactions/", json.dumps(body), headers)
         return connection.getresponse().status
+
+
+class TestPoison:
+    def test_an_event_that_kills_whoever_sends_it_fails_alone(self, here: Machine, receiver: Receiver) -> None:
+        """Three deaths alone end it; the others are sent."""
+        here.scene("setup", "--destination=lethal", receiver.url)
+        here.scene("produce", f"--name={POISON}")
+        here.scene("produce", "--count=10")
+        here.cluster()
+
+        def seen() -> bool:
+            """Its end; until then, each death is over as soon as it is known."""
+            deaths = here.place / DEATHS
+            if deaths.exists() and len(deaths.read_text()) > seen_deaths[0]:
+                seen_deaths[0] += 1
+                here.let_pass(LEASE)
+            return here.count("status = 'failed'") == 1 and here.count("status = 'sent'") == 10
+
+        seen_deaths = [0]
+        wait_until(seen, what="the one has failed, and the others are sent")
+        assert here.rows("SELECT reason FROM events_delivery WHERE status = 'failed'") == [
+            ("Its worker died 3 times while sending it alone.",)
+        ]
+        assert_counted(here, receiver, 10)
