@@ -78,7 +78,7 @@ class Demo:
     @property
     def deliveries(self) -> dict[str, UUID]:
         """The newest delivery of each reading: sent, failed, skipped, held, retrying."""
-        rows = Delivery.objects.filter(store=self.store).with_reading().order_by("id")
+        rows: Any = Delivery.objects.filter(store=self.store).with_reading().order_by("id")
         return dict(rows.values_list("reading", "pk"))
 
     @property
@@ -99,7 +99,8 @@ class Demo:
     @property
     def api_key(self) -> ApiKey:
         """Of the web shop."""
-        return ApiKey.objects.get(store=self.store)
+        key: ApiKey = ApiKey.objects.get(store=self.store)
+        return key
 
 
 @contextmanager
