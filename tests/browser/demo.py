@@ -79,7 +79,7 @@ class Demo:
     def deliveries(self) -> dict[str, UUID]:
         """The newest delivery of each reading: sent, failed, skipped, held, retrying."""
         rows = Delivery.objects.filter(store=self.store).with_reading().order_by("id")
-        return dict(rows.values_list("reading", "pk"))
+        return {row.reading: row.pk for row in rows}  # type: ignore[attr-defined]  # annotated
 
     @property
     def reward(self) -> Occurrence:
@@ -99,7 +99,8 @@ class Demo:
     @property
     def api_key(self) -> ApiKey:
         """Of the web shop."""
-        return ApiKey.objects.get(store=self.store)
+        key: ApiKey = ApiKey.objects.get(store=self.store)
+        return key
 
 
 @contextmanager
