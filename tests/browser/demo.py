@@ -78,13 +78,8 @@ class Demo:
     @property
     def deliveries(self) -> dict[str, UUID]:
         """The newest delivery of each reading: sent, failed, skipped, held, retrying."""
-<<<<<<< HEAD
-        rows: Any = Delivery.objects.filter(store=self.store).with_reading().order_by("id")
-        return dict(rows.values_list("reading", "pk"))
-=======
         rows = Delivery.objects.filter(store=self.store).with_reading().order_by("id")
         return {row.reading: row.pk for row in rows}  # type: ignore[attr-defined]  # annotated
->>>>>>> screens
 
     @property
     def reward(self) -> Occurrence:
