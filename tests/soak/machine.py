@@ -24,7 +24,8 @@ from tests.soak.programs import below, free_port, kill, marked, run, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEASE = 31  # seconds after which a dead sender's lease is over
-HOUR = 3600
+# Which sleeps before it reads any settings.
+GUNICORN = "import tests.soak; from gunicorn.app.wsgiapp import run; run(prog='gunicorn')"
 
 
 class PostgreSQL:
@@ -270,7 +271,7 @@ class Machine:
 
     def web(self) -> Running:
         """The web server at `self.address`."""
-        command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", self.address, "--workers", "1"]
+        command = [sys.executable, "-c", GUNICORN, "config.wsgi", "--bind", self.address, "--workers", "1"]
         running = self.launch([*command, "--no-control-socket", "--log-level", "warning"])
         host, port = self.address.split(":")
 

@@ -112,6 +112,7 @@ class TestWeb:
         }
         with pytest.raises((ConnectionError, http.client.HTTPException)):
             self.post(here, setup["api_key"], body)
+        assert not (here.place / LETHAL_COMMIT).exists(), "it died of something else"
         here.cluster()
         (request,) = receiver.wait_for(1, seconds=300)
         assert request.json()["data"]["wallettransaction_amount"] == 7
