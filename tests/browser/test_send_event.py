@@ -64,7 +64,7 @@ class TestCreating:
         visitor.open(ADD)
         visitor.page.get_by_role("link", name="Coupon redeemed").click()
         expect(visitor.page.get_by_label("Name optional", exact=True)).to_have_value("coupon_redeemed")
-        expect(visitor.page.get_by_label("Redeemed", exact=True)).to_be_checked()
+        expect(visitor.page.get_by_role("checkbox", name="Redeemed", exact=True)).to_be_checked()
         visitor.click("Save")
         assert Subscription.objects.get().restrictions == [
             {"field": "coupon_status", "operator": "any_of", "value": ["redeemed"]}

@@ -128,5 +128,5 @@ class TestHelp:
         status, output, errors = machine.make()
         assert (status, errors) == (0, "")
         assert [line.split()[1] for line in output.splitlines()] == [
-            *("demo", "test", "bench", "setup", "run", "lint", "screenshots", "pins", "clean"),
+            *("demo", "test", "soak", "bench", "setup", "run", "lint", "screenshots", "pins", "clean"),
         ]
