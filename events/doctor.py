@@ -6,13 +6,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, F, Q
+from django.db.models import Count
 from django.db.models.functions import Now
 from django_q.brokers import get_broker
 
-from events import health, heartbeat
+from events import healing, health, heartbeat
 from events.models import Delivery, Lane, Occurrence
-from events.models.delivery import UNFINISHED, DeliveryStatus
 from integrations.destinations import UnknownDestination
 from integrations.encryption import SecretsUnreadable
 from integrations.models import Integration
@@ -65,18 +64,10 @@ def stuck() -> Iterator[str]:
 
 def impossible() -> Iterator[str]:
     """Whether there are rows that the rules exclude."""
-    states = {
-        "being sent without a claim": Q(status=DeliveryStatus.SENDING, claim=None),
-        "pending although they are tests": Q(status=DeliveryStatus.PENDING, is_test=True),
-        "pending without a send event": Q(status=DeliveryStatus.PENDING, subscription=None),
-        "pending for something deleted": Q(status=DeliveryStatus.PENDING)
-        & (Q(subscription__archived_at__isnull=False) | Q(integration__archived_at__isnull=False)),
-        "finished without a time": ~Q(status__in=UNFINISHED) & Q(finished_at=None),
-        "of another store than their occurrence": ~Q(store=F("occurrence__store")),
-    }
-    for words, state in states.items():
-        if count := Delivery.objects.filter(state).count():
-            yield f"Deliveries {words}: {count}. Please report this as a bug."
+    for state in healing.IMPOSSIBLE:
+        if count := state.count():
+            cure = "" if state.cure is None else " The cluster's sweep puts them right within a minute."
+            yield f"Deliveries {state.words}: {count}.{cure} Please report this as a bug."
     if count := Integration.objects.filter(lane=None).count():
         yield f"Integrations without a lane: {count}. The cluster's sweep makes them within a minute."
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
-from events import heartbeat, lanes
+from events import clock, heartbeat, lanes
 from events.models import Replay
 from events.waking import wake, wake_replays
 
@@ -48,6 +48,7 @@ class Supervisor:
         self.due_since: float | None = None
         self.came_up = False  # a sender of this group was heard of
         self.restarts = 0
+        self.clock_corrected_at = -clock.EVERY
 
     def run(self) -> None:
         """Start, watch, and at the end stop the cluster: what is under way is finished first."""
@@ -65,6 +66,9 @@ class Supervisor:
     def tick(self) -> None:
         """One look: a sign of life, a wake-up when something is due, a new group when nobody follows it."""
         heartbeat.beat("supervisor", {"restarts": self.restarts})
+        if time.monotonic() - self.clock_corrected_at >= clock.EVERY:
+            self.clock_corrected_at = time.monotonic()
+            clock.correct()
         if self.group is None or self.group.poll() is not None:
             self._restart("it ended by itself")
         if Replay.objects.running().exists():

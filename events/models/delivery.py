@@ -227,6 +227,10 @@ class Delivery(StoreModel):
                 condition=Q(status="pending", is_test=False, tries__gt=0),
                 name="delivery_tried",
             ),
+            # Always empty: what should not be there is looked for once a minute.
+            models.Index(
+                fields=["id"], condition=~Q(status__in=UNFINISHED) & Q(finished_at=None), name="delivery_without_end"
+            ),
             models.Index(fields=["customer", "-id"], name="delivery_of_customer"),
             models.Index(fields=["subscription", "-id"], name="delivery_of_subscription"),
         ]

@@ -241,6 +241,19 @@ class TestClosedLane:
         assert lane.probes == 1
         assert set(Delivery.objects.values_list("tries", flat=True)) == {0, 1}, "the probe used up no try"
 
+    def test_one_request_probes_and_its_success_closes_the_breaker(
+        self, integration: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        make_due(make_subscription(integration), customer, 12)
+        Lane.objects.update(closed="breaker", failures=10, probe_at=timezone.now() - timedelta(seconds=1))
+        receiver.next.append(Answer(500))
+        assert sending.deliver() == 1
+        assert len(receiver.got) == 1, "one request, though twelve are due"
+        Lane.objects.update(probe_at=timezone.now() - timedelta(seconds=1))
+        assert sending.deliver() == 12, "the probe was taken, and the others follow"
+        lane = Lane.objects.get()
+        assert (lane.closed, lane.failures, lane.probe_at) == ("", 0, None)
+
     def test_gone_switches_the_integration_off_with_a_notice(
         self, integration: Integration, customer: Customer, receiver: Receiver
     ) -> None:

@@ -61,7 +61,7 @@ def produce(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def pile(arguments: argparse.Namespace) -> dict[str, Any]:
-    """As `record` would have written them, without the customers."""
+    """As `record` would have written them, without the customers; `at`: when the last was committed."""
     subscription = Subscription.objects.get(store=_store(arguments))
     for start in range(0, arguments.count, 1000):
         occurrences = Occurrence.objects.bulk_create(
@@ -84,7 +84,7 @@ def pile(arguments: argparse.Namespace) -> dict[str, Any]:
             )
             for occurrence in occurrences
         )
-    return {"due": arguments.count}
+    return {"due": arguments.count, "at": time.time()}
 
 
 def _store(arguments: argparse.Namespace) -> Store:
