@@ -60,7 +60,7 @@ class Integration(StoreModel):
         "send at most once",
         default=False,
         help_text="Never send an event twice: when nobody can say whether it arrived, it ends as failed instead of being "
-        "sent again. Left off, it is sent again under the same id, by which the tool can tell a repeat.",
+        "sent again. Left off, it is sent again under the same id, by which most tools can tell a repeat.",
     )
     verified_at = models.DateTimeField(null=True, editable=False)  # the settings as they are now were accepted
     checked_at = models.DateTimeField(null=True, editable=False)

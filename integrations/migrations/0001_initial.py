@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('switched_off_reason', models.CharField(blank=True, editable=False, max_length=300)),
                 ('rate_limit', models.FloatField(blank=True, help_text='At most. Left empty, what the tool is known to allow.', null=True, validators=[django.core.validators.MinValueValidator(0.01), django.core.validators.MaxValueValidator(100000)], verbose_name='calls per second')),
                 ('concurrency_limit', models.PositiveSmallIntegerField(blank=True, help_text="At most. Left empty, the destination's own limit.", null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)], verbose_name='calls at the same time')),
-                ('at_most_once', models.BooleanField(default=False, help_text='Never send an event twice: when nobody can say whether it arrived, it ends as failed instead of being sent again. Left off, it is sent again under the same id, by which the tool can tell a repeat.', verbose_name='send at most once')),
+                ('at_most_once', models.BooleanField(default=False, help_text='Never send an event twice: when nobody can say whether it arrived, it ends as failed instead of being sent again. Left off, it is sent again under the same id, by which most tools can tell a repeat.', verbose_name='send at most once')),
                 ('verified_at', models.DateTimeField(editable=False, null=True)),
                 ('checked_at', models.DateTimeField(editable=False, null=True)),
                 ('check_result', models.CharField(blank=True, editable=False, max_length=300)),
