@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from drf_spectacular.utils import extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
@@ -15,12 +15,16 @@ from customers.serializers import CustomerSerializer, NewWalletTransactionSerial
 
 MOST = 1000
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 class ItemList(serializers.ListSerializer[Any]):
     """Items, each judged by itself: what it says, or the ValidationError that it would get alone."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_empty=False, max_length=MOST, **kwargs)  # type: ignore[call-arg]  # of every list
+        super().__init__(allow_empty=False, max_length=MOST, **kwargs)
+
+    child: Any
 
     def run_child_validation(self, data: Any) -> Any:
         try:
@@ -34,9 +38,9 @@ class ItemsOfCustomers(ItemList):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list) and len(data) <= MOST:
-            child: Any = self.child
-            names = {name for item in data for name in child.names(item)}
-            self.context["customers"] = KnownCustomers(self.context["store"], names)
+            names = {name for item in data for name in self.child.names(item)}
+            context: Any = self.context
+            context["customers"] = KnownCustomers(self.context["store"], names)
         return super().to_internal_value(data)
 
 
@@ -57,7 +61,7 @@ class ProblemField(serializers.JSONField):
     """Problem details, as every call answers them."""
 
 
-def bulk_schema(body: type[serializers.Serializer[Any]], row: type[serializers.Serializer[Any]]) -> Any:
+def bulk_schema(body: type[serializers.Serializer[Any]], row: type[serializers.Serializer[Any]]) -> Callable[[F], F]:
     """Describes a bulk call whose body is `body`, and which makes rows that `row` shows."""
     name = row.__name__.removesuffix("Serializer")
     result = inline_serializer(
@@ -79,7 +83,8 @@ def bulk_schema(body: type[serializers.Serializer[Any]], row: type[serializers.S
         f"{name}Results",
         {name: serializers.IntegerField(help_text=text) for name, text in counts.items()} | {"results": result},
     )
-    return extend_schema(request=body, responses=answer)
+    described: Callable[[F], F] = extend_schema(request=body, responses=answer)
+    return described
 
 
 class BulkMixin:
