@@ -4,7 +4,7 @@ from collections.abc import Set
 from typing import Any
 
 from customers.models import Customer, Store
-from customers.models.customer import Name
+from customers.models.identifiers import Name, spelled
 
 
 class KnownCustomers:
@@ -25,4 +25,4 @@ class KnownCustomers:
         """The customer with that identifier, or None. Raises ValidationError when the mobile number cannot be read."""
         assert store == self._store
         ((kind, text),) = identifier.items()
-        return self._found.get((kind, Customer.spelled(kind, text, store=store)))
+        return self._found.get((kind, spelled(kind, text, store=store)))

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from customers.models import Coupon, Customer, Offer, WalletTransaction
-from customers.models.customer import Name
+from customers.models.identifiers import Name, spelled
 from customers.models.wallet import WalletTransactionStatus
 from customers.tenancy import StoreRelatedField
 
@@ -139,7 +139,7 @@ class CustomerReferenceSerializer(StrictSerializer):
                 elif name in data:
                     kind = name.removeprefix("customer_")
                     text = field.run_validation(data[name])
-                    yield kind, Customer.spelled(kind, text, store=self.context["store"])
+                    yield kind, spelled(kind, text, store=self.context["store"])
 
     def _find(self, identifier: str, value: str) -> Customer:
         customers: Any = self.context.get("customers") or Customer.objects

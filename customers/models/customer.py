@@ -2,13 +2,12 @@
 
 import contextlib
 import copy
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
-import phonenumbers
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models import F, Q
@@ -16,38 +15,12 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from customers.facts import FactModel, FactQuerySet, together
+from customers.models.identifiers import Name, e164, spelled
 from customers.models.many import Outcome, write_many
 from customers.models.store import UUID_TEXT, Store, StoreModel, known_country
 from customers.models.tiers import BOOKS as TIER_BOOKS
 from customers.models.tiers import TierChange
 from customers.models.wallet import Wallet
-
-
-def e164(number: str, *, country: str) -> str:
-    """The number in E.164 (+4915112345678), read as one of this country when it has no +.
-
-    Raises ValidationError when it is no number that could exist.
-    """
-    try:
-        parsed = phonenumbers.parse(number, country)
-    except phonenumbers.NumberParseException:
-        parsed = None
-    # Not what can be dialled only from next door, which `is_possible_number` would let through.
-    possible = phonenumbers.ValidationResult.IS_POSSIBLE
-    if parsed is None or phonenumbers.is_possible_number_with_reason(parsed) != possible:
-        raise ValidationError(
-            "%(number)s is not a mobile number. Write it with its country code, such as +49 1511 2345678.",
-            params={"number": number},
-            code="invalid_mobile",
-        )
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
-SPELLINGS: dict[str, Callable[[str, Store], str]] = {  # of identifiers, as they are stored
-    "external_id": lambda text, store: text,
-    "email": lambda text, store: text.lower(),
-    "mobile": lambda text, store: e164(text, country=store.country),
-}
 
 
 class Channel(models.TextChoices):
@@ -62,9 +35,6 @@ class Channel(models.TextChoices):
 SETTLED_AFTER = timedelta(minutes=1)
 
 
-Name = tuple[str, Any]  # a column by which one customer of a store is known, and its value, as it is stored
-
-
 class CustomerQuerySet(FactQuerySet["Customer"]):
     def find(self, *, store: Store, external_id: str = "", email: str = "", mobile: str = "") -> "Customer | None":
         """The customer of this store with that identifier (exactly one of them is given), or None.
@@ -73,7 +43,7 @@ class CustomerQuerySet(FactQuerySet["Customer"]):
         """
         given = {"external_id": external_id, "email": email, "mobile": mobile}
         kind, text = next((kind, text) for kind, text in given.items() if text)
-        name = (kind, Customer.spelled(kind, text, store=store))
+        name = (kind, spelled(kind, text, store=store))
         return self.named({name}, store=store).get(name)
 
     def named(self, names: Collection[Name], *, store: Store) -> "dict[Name, Customer]":
@@ -229,13 +199,15 @@ class Customer(StoreModel, FactModel):
         return bool(getattr(self, f"consent_{Channel(channel).value}"))
 
     def clean(self) -> None:
-        """Identifiers in their one spelling, each free in this store; at least one of them is there."""
-        self.prepare()
-        if not any(getattr(self, name) for name in self.IDENTIFIERS):
-            raise ValidationError(
-                "A customer needs at least one of customer id, e-mail and mobile number.", code="no_identifier"
-            )
-        (self._taken or Taken([self])).refuse(self)
+        """Identifiers in their one spelling, each free in this store; at least one of them is there. All faults at once."""
+        faults: dict[str, Any] = {}
+        for rule in (self.prepare, self._refuse_without_identifier, self._refuse_what_is_taken):
+            try:
+                rule()
+            except ValidationError as error:
+                faults = error.update_error_dict(faults)
+        if faults:
+            raise ValidationError(faults)
 
     def check_new(self, taken: "Taken") -> None:
         """As `full_clean()` of a new row, by what was looked up for it and others. Raises ValidationError."""
@@ -249,12 +221,21 @@ class Customer(StoreModel, FactModel):
         try:
             super().save(*args, **kwargs)
         except IntegrityError:  # somebody else took it after `clean()` had looked
-            Taken([self]).refuse(self)
+            self._refuse_what_is_taken()
             raise
 
     @classmethod
     def make_parts(cls, new: list[Self]) -> None:
         Wallet.objects.bulk_create([Wallet(store_id=customer.store_id, customer=customer) for customer in new])
+
+    def _refuse_without_identifier(self) -> None:
+        if not any(getattr(self, name) for name in self.IDENTIFIERS):
+            raise ValidationError(
+                "A customer needs at least one of customer id, e-mail and mobile number.", code="no_identifier"
+            )
+
+    def _refuse_what_is_taken(self) -> None:
+        (self._taken or Taken([self])).refuse(self)
 
     def names(self) -> set[Name]:
         """What nobody else in its store may have, as far as it can be read; as it is stored."""
@@ -268,15 +249,9 @@ class Customer(StoreModel, FactModel):
         self.referral_code = (self.referral_code or "").strip() or None
         for kind in self.IDENTIFIERS:
             try:
-                setattr(self, kind, self.spelled(kind, getattr(self, kind) or "", store=self.store))
+                setattr(self, kind, spelled(kind, getattr(self, kind) or "", store=self.store))
             except ValidationError as error:
                 raise ValidationError({kind: error}) from None
-
-    @staticmethod
-    def spelled(kind: str, text: str, *, store: Store) -> str | None:
-        """An identifier as it is stored; None when it is empty. Raises ValidationError when no number could be that."""
-        text = text.strip()
-        return SPELLINGS[kind](text, store) if text else None
 
 
 class Taken:

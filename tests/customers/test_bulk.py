@@ -26,7 +26,7 @@ EMPTY = "This list may not be empty."
 TOO_MANY = "Ensure this field has no more than 1000 elements."
 
 
-def bulk(api: APIClient, address: str, items: Any, **headers: str) -> Any:
+def bulk(api: APIClient, address: str, items: Any, **headers: Any) -> Any:
     """The answer to these items, after a look at its numbers."""
     response = api.post(f"{address}bulk/", {"items": items}, **headers)
     assert response.status_code == 200, response.content[:2000]
@@ -131,7 +131,7 @@ def same(address: str, items: list[Any]) -> list[tuple[int, Any]]:
 
 AMOUNTS = st.integers(1, 60)
 KINDS = st.sampled_from([("reward", "cr"), ("reward", "cr"), ("redeem", "dr"), ("adjust", "dr"), ("revert", "cr")])
-NAMES = st.sampled_from(
+NAMES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"customer_email": "0@example.com"},
         {"customer_email": " 1@EXAMPLE.com"},
@@ -145,7 +145,7 @@ NAMES = st.sampled_from(
         {"customer_external_id": "1", "customer_email": "1@example.com"},
     ]
 )
-WRONG = st.sampled_from(
+WRONG: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{"amount": 0}, {"amount": "many"}, {"type": "gift"}, {"operation": "dr"}, {"coins": 5}, {"title": "x" * 121}]
 )
 
@@ -174,7 +174,6 @@ people = st.fixed_dictionaries(
         "name": st.just("Asha"),
     },
 )
-STRANGE = st.sampled_from([None, 5, "text", [], {}])
 SEVERAL = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
