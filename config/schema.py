@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from config.problems import MEDIA_TYPE
+from customers.api.bulk import MOST
 from customers.idempotency import LONGEST_KEY, REPLAYED
 from customers.models.kept_answer import HEADER
 from customers.serializers import CUSTOMER_REFERENCE
@@ -62,6 +63,15 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "name": "Authorization",
             "description": "`Api-Key` and a space, then a key of the store.",
         }
+
+
+class ItemListField(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # registers itself
+    target_class = "customers.api.bulk.ItemList"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        item = auto_schema.resolve_serializer(self.target.child, direction)
+        return {"type": "array", "items": item.ref, "minItems": 1, "maxItems": MOST}
 
 
 class DocsView(SpectacularSwaggerSplitView):

@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
 
 from customers.models import Coupon, Customer, WalletTransaction
-from customers.models.customer import CustomerQuerySet, e164
+from customers.models.customer import CustomerQuerySet
+from customers.models.identifiers import e164
 from customers.models.offer import CouponStatus
 from customers.models.wallet import Operation, WalletTransactionStatus, WalletTransactionType
 

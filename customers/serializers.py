@@ -1,13 +1,16 @@
 """What the API reads and writes about customers, coins, offers and coupons; and the strictness of every serializer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from customers.models import Coupon, Customer, Offer, WalletTransaction
+from customers.models.identifiers import Name, spelled
 from customers.models.wallet import WalletTransactionStatus
 from customers.tenancy import StoreRelatedField
 
@@ -86,10 +89,17 @@ class NoBodySerializer(StrictSerializer):
     """For actions that need to be told nothing."""
 
 
+class CustomerField(StoreRelatedField):
+    """A customer by id; among those that were looked up together, in a bulk call."""
+
+    def get_queryset(self) -> Any:
+        return self.context.get("customers") or super().get_queryset()
+
+
 class CustomerReferenceSerializer(StrictSerializer):
     """Names a customer by exactly one of four fields; `customer` holds the row that was found."""
 
-    customer = StoreRelatedField(queryset=Customer.objects.all(), required=False, help_text="The customer's id here.")
+    customer = CustomerField(queryset=Customer.objects.all(), required=False, help_text="The customer's id here.")
     customer_external_id = serializers.CharField(
         write_only=True, required=False, max_length=120, help_text="The customer's id in your shop."
     )
@@ -117,8 +127,23 @@ class CustomerReferenceSerializer(StrictSerializer):
             raise ValidationError({"customer": f"Give exactly one of {', '.join(names)}."}, code="one_customer")
         return {**attrs, "customer": found[0]}
 
+    def names(self, data: Any) -> Iterator[Name]:
+        """The customers that this body names, as far as it can be read: what is wrong is told when it is validated."""
+        if not isinstance(data, Mapping):
+            return
+        for name in CUSTOMER_REFERENCE:
+            field: Any = self.fields[name]
+            with suppress(ValidationError, DjangoValidationError):
+                if name == "customer" and name in data:
+                    yield "pk", field.pk_field.run_validation(data[name])
+                elif name in data:
+                    kind = name.removeprefix("customer_")
+                    text = field.run_validation(data[name])
+                    yield kind, spelled(kind, text, store=self.context["store"])
+
     def _find(self, identifier: str, value: str) -> Customer:
-        customer = Customer.objects.find(store=self.context["store"], **{identifier: value})
+        customers: Any = self.context.get("customers") or Customer.objects
+        customer: Customer | None = customers.find(store=self.context["store"], **{identifier: value})
         if customer is None:
             label = Customer.IDENTIFIERS[identifier]
             raise ValidationError(f"No customer of this store has the {label} {value}.", code="does_not_exist")

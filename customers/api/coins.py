@@ -1,13 +1,19 @@
 """The API of customers, their coins, offers, and the coupons that they get."""
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from customers.api.bulk import BulkMixin, NewCustomersSerializer, NewWalletTransactionsSerializer, bulk_schema
 from customers.filters import CouponFilter, CustomerFilter, WalletTransactionFilter
 from customers.models import Coupon, Customer, Offer, WalletTransaction
+from customers.models.many import Outcome
 from customers.serializers import (
     CouponSerializer,
     CustomerSerializer,
@@ -21,6 +27,7 @@ from customers.viewsets import StoreViewSet
 
 
 class CustomerViewSet(
+    BulkMixin,
     StoreViewSet,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
@@ -32,9 +39,16 @@ class CustomerViewSet(
     queryset = Customer.objects.select_related("store", "wallet")
     serializer_class = CustomerSerializer
     filterset_class = CustomerFilter
+    body_serializers = {"bulk": NewCustomersSerializer}
+
+    @bulk_schema(NewCustomersSerializer, CustomerSerializer)
+    @action(detail=False, methods=["post"])
+    def bulk(self, request: Request) -> Response:
+        """Create up to 1,000 customers: each is taken or refused by itself, in their order."""
+        return self.answer_each(partial(Customer.objects.create_many, self.store))
 
 
-class WalletTransactionViewSet(StoreViewSet, mixins.ListModelMixin, mixins.RetrieveModelMixin):
+class WalletTransactionViewSet(BulkMixin, StoreViewSet, mixins.ListModelMixin, mixins.RetrieveModelMixin):
     """The ledger: coins credited and debited."""
 
     queryset = WalletTransaction.objects.select_related("wallet")
@@ -42,6 +56,7 @@ class WalletTransactionViewSet(StoreViewSet, mixins.ListModelMixin, mixins.Retri
     filterset_class = WalletTransactionFilter
     body_serializers = {
         "create": NewWalletTransactionSerializer,
+        "bulk": NewWalletTransactionsSerializer,
         "settle": NoBodySerializer,
         "cancel": NoBodySerializer,
     }
@@ -55,6 +70,17 @@ class WalletTransactionViewSet(StoreViewSet, mixins.ListModelMixin, mixins.Retri
         facts = self.body()
         entry, new = facts.pop("customer").wallet.record(**facts)
         return self.answer(entry, status=201 if new else 200)
+
+    @bulk_schema(NewWalletTransactionsSerializer, WalletTransactionSerializer)
+    @action(detail=False, methods=["post"])
+    def bulk(self, request: Request) -> Response:
+        """Credit or debit coins up to 1,000 times: each is taken or refused by itself, in their order."""
+
+        def write(items: Sequence[dict[str, Any]]) -> list[Outcome[WalletTransaction]]:
+            rows = [{"wallet": item.pop("customer").wallet, **item} for item in items]
+            return WalletTransaction.objects.record_many(self.store, rows)
+
+        return self.answer_each(write)
 
     @extend_schema(request=None, responses=WalletTransactionSerializer)
     @action(detail=True, methods=["post"])

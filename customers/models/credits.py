@@ -5,7 +5,8 @@ out: the oldest credits, and those whose time is over, are then found by an inde
 """
 
 import logging
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -17,7 +18,7 @@ from customers.models.store import Store
 
 logger = logging.getLogger(__name__)
 
-PAGE = 100  # credits that a debit looks at in one query; each credit is drained only once in its life
+PAGE = 100  # credits that are looked at in one query for each wallet; each is drained only once in its life
 
 M = TypeVar("M", bound=FactModel)
 
@@ -27,22 +28,39 @@ class CreditQuerySet(FactQuerySet[M]):
         """Credits of which something is left, the oldest first."""
         return self.filter(remaining__gt=0).order_by("effective_at", "id")
 
-    def spend(self, coins: int) -> None:
-        """Take these coins from the oldest credits of the one wallet that these rows are of, and whose lock is held."""
-        while coins:
-            page = list(self.left().values_list("pk", "remaining")[:PAGE])
+    def spend(self, debits: Mapping[Any, int], *, new: Iterable[M] = ()) -> None:
+        """Take so many coins of each of these wallets, by its id, from its oldest credits; the locks are held.
+
+        `new`: credits that are not saved yet, the youngest of all; what is left of them is set.
+        """
+        due = Counter({wallet: coins for wallet, coins in debits.items() if coins})
+        while due:
+            page = self.left().filter(wallet__in=[*due]).values_list("pk", "wallet", "remaining")[: PAGE * len(due)]
             if not page:
-                logger.error("The credits of a wallet do not sum to its balance: %d coins were spent of nothing", coins)
-                return
-            drained = []
-            for key, left in page:
-                if left > coins:
-                    self.filter(pk=key).keep_books(remaining=left - coins)
-                    coins = 0
-                    break
+                break
+            self._take(page, due)
+        for credit in new:
+            of: Any = credit
+            coins = min(due[of.wallet_id], of.remaining)
+            of.remaining -= coins
+            due[of.wallet_id] -= coins
+        for coins in filter(None, due.values()):
+            logger.error("The credits of a wallet do not sum to its balance: %d coins were spent of nothing", coins)
+
+    def _take(self, credits: Iterable[tuple[Any, Any, int]], due: Counter[Any]) -> None:
+        """Take of these credits (key, wallet, what is left) what is due; nothing is due of a wallet that is not in it."""
+        drained = []
+        begun = []
+        for key, wallet, left in credits:
+            if left > due[wallet] > 0:
+                begun.append(self.model(pk=key, remaining=left - due.pop(wallet)))
+            elif due[wallet]:
                 drained.append(key)
-                coins -= left
-            self.filter(pk__in=drained).keep_books(remaining=0)
+                due[wallet] -= left
+                if not due[wallet]:
+                    del due[wallet]
+        self.filter(pk__in=drained).keep_books(remaining=0)
+        self.keep_books_of(begun, ["remaining"])
 
     def over(self) -> Iterator[Self]:
         """Credits of which something is left though their time is over: query sets, each with an index of its own.

@@ -1,12 +1,13 @@
 """A person in one store, and how tools may find and reach them."""
 
 import contextlib
-from collections.abc import Iterator
+import copy
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
-import phonenumbers
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models import F, Q
@@ -14,30 +15,12 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from customers.facts import FactModel, FactQuerySet, together
+from customers.models.identifiers import Name, e164, spelled
+from customers.models.many import Outcome, write_many
 from customers.models.store import UUID_TEXT, Store, StoreModel, known_country
 from customers.models.tiers import BOOKS as TIER_BOOKS
 from customers.models.tiers import TierChange
 from customers.models.wallet import Wallet
-
-
-def e164(number: str, *, country: str) -> str:
-    """The number in E.164 (+4915112345678), read as one of this country when it has no +.
-
-    Raises ValidationError when it is no number that could exist.
-    """
-    try:
-        parsed = phonenumbers.parse(number, country)
-    except phonenumbers.NumberParseException:
-        parsed = None
-    # Not what can be dialled only from next door, which `is_possible_number` would let through.
-    possible = phonenumbers.ValidationResult.IS_POSSIBLE
-    if parsed is None or phonenumbers.is_possible_number_with_reason(parsed) != possible:
-        raise ValidationError(
-            "%(number)s is not a mobile number. Write it with its country code, such as +49 1511 2345678.",
-            params={"number": number},
-            code="invalid_mobile",
-        )
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 class Channel(models.TextChoices):
@@ -58,11 +41,47 @@ class CustomerQuerySet(FactQuerySet["Customer"]):
 
         Raises ValidationError when the mobile number cannot be read.
         """
-        if external_id:
-            return self.filter(store=store, external_id=external_id.strip()).first()
-        if email:
-            return self.with_email(email).filter(store=store).first()
-        return self.filter(store=store, mobile=e164(mobile, country=store.country)).first()
+        given = {"external_id": external_id, "email": email, "mobile": mobile}
+        kind, text = next((kind, text) for kind, text in given.items() if text)
+        name = (kind, spelled(kind, text, store=store))
+        return self.named({name}, store=store).get(name)
+
+    def named(self, names: Collection[Name], *, store: Store) -> "dict[Name, Customer]":
+        """Those of this store who have one of these names, by it; one query."""
+        values: dict[str, list[Any]] = {}
+        for column, value in names:
+            values.setdefault(column, []).append(value)
+        if not values:
+            return {}
+        columns = {column: "lowered" if column == "email" else column for column in values}  # as the index is
+        wanted = Q()
+        for column, those in values.items():
+            wanted |= Q(**{f"{columns[column]}__in": those})
+        rows = self.annotate(lowered=Lower("email")).filter(wanted, store=store)
+        found = {(column, getattr(row, by)): row for row in rows for column, by in columns.items()}
+        return {name: found[name] for name in names if name in found}
+
+    def create_many(self, store: Store, rows: Sequence[Mapping[str, Any]]) -> list[Outcome["Customer"]]:
+        """Create customers of this store with these columns; what became of each, in their order.
+
+        Each is judged by itself, and by those before it. For each hundred the same number of queries.
+        """
+        return write_many(store, rows, partial(self._create, store))
+
+    def _create(self, store: Store, rows: Sequence[Mapping[str, Any]]) -> list[Outcome["Customer"]]:
+        customers = [self.model(store=store, **columns) for columns in rows]
+        taken = Taken(customers)
+        outcomes: list[Outcome[Customer]] = []
+        for customer in customers:
+            try:
+                customer.check_new(taken)
+            except ValidationError as refusal:
+                outcomes.append(Outcome(refusal=refusal))
+            else:
+                taken.add(customer)
+                outcomes.append(Outcome(customer, new=True))
+        self.bulk_create([outcome.row for outcome in outcomes if outcome.row])
+        return outcomes
 
     def with_email(self, email: str) -> "CustomerQuerySet":
         """Those with this e-mail address, in any case. Stored ones are lowered; the index is on what the database lowers."""
@@ -114,6 +133,7 @@ class Customer(StoreModel, FactModel):
 
     BOOKS: ClassVar[frozenset[str]] = frozenset({*TIER_BOOKS, "tier_judged_at"})  # a TierChange is the fact
     IDENTIFIERS: ClassVar[dict[str, str]] = {"external_id": "customer id", "email": "e-mail", "mobile": "mobile number"}
+    UNIQUE: ClassVar[dict[str, str]] = {**IDENTIFIERS, "referral_code": "referral code"}  # each in its store
 
     external_id = models.CharField(
         "customer id", max_length=120, null=True, blank=True, help_text="The customer's id in your shop."
@@ -149,6 +169,8 @@ class Customer(StoreModel, FactModel):
 
     objects = CustomerQuerySet.as_manager()  # type: ignore[misc]  # takes the place of FactModel's
 
+    _taken: "Taken | None" = None  # while many are judged together: what is looked up for all of them
+
     if TYPE_CHECKING:
         wallet: Wallet
 
@@ -177,13 +199,23 @@ class Customer(StoreModel, FactModel):
         return bool(getattr(self, f"consent_{Channel(channel).value}"))
 
     def clean(self) -> None:
-        """Identifiers in their one spelling, each free in this store; at least one of them is there."""
-        self.prepare()
-        if not any(getattr(self, name) for name in self.IDENTIFIERS):
-            raise ValidationError(
-                "A customer needs at least one of customer id, e-mail and mobile number.", code="no_identifier"
-            )
-        self._refuse_what_is_taken()
+        """Identifiers in their one spelling, each free in this store; at least one of them is there. All faults at once."""
+        faults: dict[str, Any] = {}
+        for rule in (self.prepare, self._refuse_without_identifier, self._refuse_what_is_taken):
+            try:
+                rule()
+            except ValidationError as error:
+                faults = error.update_error_dict(faults)
+        if faults:
+            raise ValidationError(faults)
+
+    def check_new(self, taken: "Taken") -> None:
+        """As `full_clean()` of a new row, by what was looked up for it and others. Raises ValidationError."""
+        self._taken = taken
+        try:
+            self.full_clean(exclude={"store"}, validate_unique=False, validate_constraints=False)
+        finally:
+            self._taken = None
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -196,25 +228,50 @@ class Customer(StoreModel, FactModel):
     def make_parts(cls, new: list[Self]) -> None:
         Wallet.objects.bulk_create([Wallet(store_id=customer.store_id, customer=customer) for customer in new])
 
+    def _refuse_without_identifier(self) -> None:
+        if not any(getattr(self, name) for name in self.IDENTIFIERS):
+            raise ValidationError(
+                "A customer needs at least one of customer id, e-mail and mobile number.", code="no_identifier"
+            )
+
     def _refuse_what_is_taken(self) -> None:
-        taken: dict[str, ValidationError] = {}
-        others = Customer.objects.filter(store=self.store_id).exclude(pk=self.pk)
-        for name, label in {**self.IDENTIFIERS, "referral_code": "referral code"}.items():
-            value = getattr(self, name)
-            if value and (others.with_email(value) if name == "email" else others.filter(**{name: value})).exists():
-                taken[name] = ValidationError(f"Another customer of this store has the {label} {value}.", code="taken")
-        if taken:
-            raise ValidationError(taken)
+        (self._taken or Taken([self])).refuse(self)
+
+    def names(self) -> set[Name]:
+        """What nobody else in its store may have, as far as it can be read; as it is stored."""
+        prepared = copy.copy(self)
+        with contextlib.suppress(ValidationError):  # a mobile number that is none is refused, and nobody has it
+            prepared.prepare()
+        return {(column, value) for column in self.UNIQUE if (value := getattr(prepared, column))}
 
     def prepare(self) -> None:
         """One spelling for each identifier; what is empty is unknown (null), so that it is not "taken"."""
-        self.external_id = (self.external_id or "").strip() or None
-        self.email = (self.email or "").strip().lower() or None
         self.referral_code = (self.referral_code or "").strip() or None
-        if mobile := (self.mobile or "").strip():
+        for kind in self.IDENTIFIERS:
             try:
-                self.mobile = e164(mobile, country=self.store.country)
+                setattr(self, kind, spelled(kind, getattr(self, kind) or "", store=self.store))
             except ValidationError as error:
-                raise ValidationError({"mobile": error}) from None
-        else:
-            self.mobile = None
+                raise ValidationError({kind: error}) from None
+
+
+class Taken:
+    """Which names of these customers others of their store have: one query, however many they are."""
+
+    def __init__(self, customers: Sequence[Customer]) -> None:
+        themselves = {customer.pk for customer in customers}
+        names = {name for customer in customers for name in customer.names()}
+        found = Customer.objects.named(names, store=customers[0].store)
+        self._names = {name for name, customer in found.items() if customer.pk not in themselves}
+
+    def add(self, customer: Customer) -> None:
+        """This one has its names from now on."""
+        self._names |= customer.names()
+
+    def refuse(self, customer: Customer) -> None:
+        """Raise ValidationError, with each name that it cannot have."""
+        if taken := {
+            column: ValidationError(f"Another customer of this store has the {label} {value}.", code="taken")
+            for column, label in Customer.UNIQUE.items()
+            if (value := getattr(customer, column)) and (column, value) in self._names
+        }:
+            raise ValidationError(taken)

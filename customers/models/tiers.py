@@ -102,12 +102,14 @@ class Tier(StoreModel):
         """Customers of a renamed tier stay in it; who else deserves another one now is found by the next review."""
         with transaction.atomic():
             before = None if self._state.adding else Tier.objects.filter(pk=self.pk).first()
+            if (
+                before is None or before.threshold != self.threshold
+            ):  # first: bulk calls lock the store before its customers
+                Store.objects.filter(pk=self.store_id).tiers_changed()
             super().save(*args, **kwargs)
             if before and before.name != self.name:
                 customers = apps.get_model("customers", "Customer").objects
                 customers.filter(store=self.store_id, tier=before.name).keep_books(tier=self.name)
-            if before is None or before.threshold != self.threshold:
-                Store.objects.filter(pk=self.store_id).tiers_changed()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with transaction.atomic():

@@ -3,13 +3,14 @@
 Errors: Refused and Conflict of `customers.refusals`.
 """
 
+import copy
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
 from django.apps import apps
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import Case, F, Q, Sum, When
 from django.utils import timezone
 
@@ -24,7 +25,7 @@ from customers.models.coins import (
     in_words,
     only,
 )
-from customers.models.credits import CreditQuerySet
+from customers.models.recording import RecordingQuerySet
 from customers.models.store import StoreModel, TierCriterion
 from customers.models.tiers import MEASURES, Measure, TierChange
 from customers.refusals import Conflict, Refused
@@ -109,74 +110,28 @@ class Wallet(StoreModel):
             raise Refused("customer", "This customer was deleted.", code="does_not_exist")
         return wallets[0]
 
-    def record(
-        self,
-        *,
-        type: str,
-        operation: str,
-        amount: int,
-        source: str = Source.API,
-        status: str = WalletTransactionStatus.SUCCESS,
-        reference: str | None = None,
-        title: str = "",
-        description: str = "",
-        expires_at: datetime | None = None,
-        request_fingerprint: str = "",
-        silent: bool = False,
-    ) -> tuple["WalletTransaction", bool]:
-        """Write one ledger entry; returns it and whether it is new (False: this reference was already counted).
+    def as_it_is(self) -> "Wallet":
+        """A copy, with its customer: what is told of now stays so when the balance moves on."""
+        wallet = copy.copy(self)
+        wallet.customer = copy.copy(self.customer)
+        return wallet
 
-        `amount` is in whole coins, above zero. `status` is success (takes effect now) or pending.
-        Raises Refused when there are not enough coins or the entry breaks a rule, Conflict when the reference was used
-        for something else.
+    def record(self, *, silent: bool = False, **facts: Any) -> tuple["WalletTransaction", bool]:
+        """Write one ledger entry with these facts (of `WalletTransaction.draft()`); returns it and whether it is new.
+
+        Not new: this reference was already counted. Raises Refused when there are not enough coins or the entry breaks a
+        rule, Conflict when the reference was used for something else.
         """
-        reference = (reference or "").strip() or None
-        request_fingerprint = request_fingerprint or fingerprint(
-            wallet=self.pk,
-            type=type,
-            operation=operation,
-            amount=amount,
-            source=source,
-            status=status,
-            title=title,
-            description=description,
-            expires_at=expires_at and expires_at.timestamp(),
-        )
-        entry = WalletTransaction(
-            store_id=self.store_id,
-            wallet=self,
-            type=type,
-            operation=operation,
-            amount=amount,
-            source=source,
-            status=status,
-            reference=reference,
-            title=title,
-            description=description,
-            expires_at=expires_at,
-            fingerprint=request_fingerprint,
-        )
-        try:
-            with transaction.atomic():
-                wallet = entry.wallet = Wallet.lock(pk=self.pk)
-                if known := entry.counted_before():
-                    return known, False
-                entry.full_clean(exclude={"store", "wallet"}, validate_unique=False, validate_constraints=False)
-                if status == WalletTransactionStatus.SUCCESS:
-                    entry.take_effect(wallet)
-                entry.save(silent=silent)
-        except IntegrityError:  # another wallet's writer used this reference in the same moment
-            if known := entry.counted_before():
-                return known, False
-            raise
-        self.balance = wallet.balance
-        return entry, True
+        entry, new = WalletTransaction.objects.record({"wallet": self, **facts}, silent=silent)
+        if new:
+            self.balance = entry.wallet.balance
+        return entry, new
 
 
 EARNED = Q(type=WalletTransactionType.REWARD) | Q(type=WalletTransactionType.REVERT, operation=Operation.DEBIT)
 
 
-class WalletTransactionQuerySet(CreditQuerySet["WalletTransaction"]):
+class WalletTransactionQuerySet(RecordingQuerySet):
     def earned(self) -> "WalletTransactionQuerySet":
         """Entries that count as earned: rewards, and what of them was reverted."""
         return self.filter(EARNED, status=WalletTransactionStatus.SUCCESS)
@@ -287,6 +242,52 @@ class WalletTransaction(StoreModel, FactModel):
         return self.wallet.store.coins_run_out_at(self.effective_at)
 
     @classmethod
+    def draft(
+        cls,
+        *,
+        wallet: Wallet,
+        type: str,
+        operation: str,
+        amount: int,
+        source: str = Source.API,
+        status: str = WalletTransactionStatus.SUCCESS,
+        reference: str | None = None,
+        title: str = "",
+        description: str = "",
+        expires_at: datetime | None = None,
+        request_fingerprint: str = "",
+    ) -> "WalletTransaction":
+        """The unsaved entry with these facts, not judged yet; it has not taken effect.
+
+        `amount` is in whole coins, above zero. `status` is success (to take effect at once) or pending.
+        """
+        request_fingerprint = request_fingerprint or fingerprint(
+            wallet=wallet.pk,
+            type=type,
+            operation=operation,
+            amount=amount,
+            source=source,
+            status=status,
+            title=title,
+            description=description,
+            expires_at=expires_at and expires_at.timestamp(),
+        )
+        return cls(
+            store_id=wallet.store_id,
+            wallet=wallet,
+            type=type,
+            operation=operation,
+            amount=amount,
+            source=source,
+            status=status,
+            reference=(reference or "").strip() or None,
+            title=title,
+            description=description,
+            expires_at=expires_at,
+            fingerprint=request_fingerprint,
+        )
+
+    @classmethod
     def expiring(cls, wallet: Wallet, coins: int) -> "WalletTransaction":
         """The unsaved entry that takes expired coins out of a locked wallet, whose balance it moves."""
         wallet.balance -= coins
@@ -312,19 +313,22 @@ class WalletTransaction(StoreModel, FactModel):
 
     def counted_before(self) -> "WalletTransaction | None":
         """The entry that already has this reference and says the same; Conflict when it says something else."""
-        if not self.reference:
-            return None
-        known = WalletTransaction.objects.filter(store=self.store_id, reference=self.reference).first()
-        if known and known.fingerprint != self.fingerprint:
+        for known in WalletTransaction.objects.counted([self]).values():
+            return known.repeated_by(self)
+        return None
+
+    def repeated_by(self, other: "WalletTransaction") -> "WalletTransaction":
+        """This entry, when the other one, with the same reference, says the same. Raises Conflict."""
+        if self.fingerprint != other.fingerprint:
             raise Conflict(
                 "reference",
                 f"The reference {self.reference} was already used for another transaction of this store.",
                 code="reference_conflict",
             )
-        return known
+        return self
 
     def take_effect(self, wallet: Wallet) -> None:
-        """Move the locked wallet's balance and note it; the caller saves this entry.
+        """Move the locked wallet's balance and note it, both unsaved: `WalletTransaction.objects.take_effect()` writes it.
 
         Raises Refused when that would leave less than nothing in the wallet, or more than it can hold.
         """
@@ -333,12 +337,8 @@ class WalletTransaction(StoreModel, FactModel):
             raise Refused("amount", only(wallet.balance), code="not_enough_coins")
         if wallet.balance + change > MOST_COINS:
             raise Refused("amount", "That is more coins than a wallet can hold.", code="too_many")
-        Wallet.objects.filter(pk=wallet.pk).update(balance=F("balance") + change)
         wallet.balance += change
-        if change < 0:
-            wallet.transactions.spend(self.amount)
-        else:
-            self.remaining = self.amount
+        self.remaining = max(change, 0)
         self.wallet = wallet
         self.balance_after = wallet.balance
         self.effective_at = timezone.now()
@@ -373,6 +373,7 @@ class WalletTransaction(StoreModel, FactModel):
         """
         with transaction.atomic():
             self.take_effect(self._lock_pending())
+            WalletTransaction.objects.take_effect([self])
             left = self.remaining
             self.save(update_fields=self.MOVING)
             if left:

@@ -1,6 +1,7 @@
 """Whatever is sent, no answer is a 500: an exception that comes through fails the test."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -58,6 +59,23 @@ def client(rows: dict[Any, Any]) -> APIClient:
     return app_of(store_of(rows))
 
 
+@st.composite
+def some_body(draw: st.DrawFn, fields: Mapping[str, Any], rows: dict[Any, Any]) -> dict[str, Any]:
+    names = st.one_of(st.sampled_from([*fields]), TEXTS) if fields else TEXTS
+    body = draw(st.dictionaries(names, VALUES, max_size=6))
+    # Half of them name the customer well, so that the rules behind are reached.
+    if "customer" in fields and draw(st.booleans()):
+        body = {name: value for name, value in body.items() if not name.startswith("customer")}
+        body["customer"] = str(next(row.pk for row in rows.values() if type(row).__name__ == "Customer"))
+    return body
+
+
+def many(bodies: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies of bulk calls, most of them with such items."""
+    items = st.fixed_dictionaries({"items": st.lists(st.one_of(bodies, VALUES), max_size=4)})
+    return st.one_of(items, items, st.dictionaries(st.one_of(st.just("items"), TEXTS), VALUES, max_size=2))
+
+
 @pytest.mark.parametrize(("route", "method", "action"), BODIES, ids=str)
 class TestBodies:
     @QUICKLY
@@ -65,13 +83,9 @@ class TestBodies:
     def test_any_body(
         self, rows: dict[Any, Any], client: APIClient, route: Route, method: str, action: str, data: st.DataObject
     ) -> None:
-        fields = route.serializer(action).fields
-        names = st.one_of(st.sampled_from([*fields]), TEXTS) if fields else TEXTS
-        body = data.draw(st.dictionaries(names, VALUES, max_size=6))
-        # Half of them name the customer well, so that the rules behind are reached.
-        if "customer" in fields and data.draw(st.booleans()):
-            body = {name: value for name, value in body.items() if not name.startswith("customer")}
-            body["customer"] = str(next(row.pk for row in rows.values() if type(row).__name__ == "Customer"))
+        item = route.item(action)
+        bodies = some_body((item or route.serializer(action)).fields, rows)
+        body = data.draw(many(bodies) if item else bodies)
         sent = json.dumps(body).replace("Infinity", "1e400")  # which JSON may say, and Python reads as infinite
         address = route.at(rows)
         response = client.generic(method.upper(), address, sent, content_type="application/json")

@@ -12,6 +12,7 @@ from django.db.models import Model
 
 from integrations import calling, connecting
 from integrations.http import Door
+from tests.config.test_tenancy_api import BODIES as REQUESTS
 from tests.config.test_tenancy_api import ROUTES, store_of, world
 from tests.factories import make_api_key
 
@@ -39,6 +40,12 @@ def configuration(rows: dict[type[Model], Model]) -> str:
                 f'[[operations]]\ninclude-path = "{route.address.replace("{pk}", "{id}")}"\n'
                 f'parameters = {{ "path.{key}" = {{ dictionary = "{name}", probability = 0.8 }} }}'
             )
+    # An item that does not fit is answered with a problem of its own, inside a 200: it does not stop the others.
+    lines += [
+        f'[[operations]]\ninclude-path = "{route.address}"\nchecks = {{ negative_data_rejection.enabled = false }}'
+        for route, _, action in REQUESTS
+        if route.item(action)
+    ]
     return "\n\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from config.problems import not_found
 from config.urls import router
+from customers.api.bulk import ItemList
 from customers.models import ApiKey, Customer, CustomEvent, Store, Tier
 from customers.tenancy import ApiKeyAuthentication, HasStore, StoreRelatedField, StoreRowsViewMixin
 from events.api import EventTypeViewSet
@@ -70,6 +71,12 @@ class Route:
         view = self.viewset(request=None, action=action, format_kwarg=None)
         serializer: serializers.Serializer[Any] = view.get_serializer_class()()
         return serializer
+
+    def item(self, action: str) -> serializers.Serializer[Any] | None:
+        """Of a bulk call, what reads each of its items."""
+        items = self.serializer(action).fields.get("items")
+        item: serializers.Serializer[Any] | None = items.child if isinstance(items, ItemList) else None
+        return item
 
     def __str__(self) -> str:
         return self.address
@@ -257,7 +264,8 @@ class TestWithTheKeyOfAnotherStore:
         method: str,
         action: str,
     ) -> None:
-        for name, field in route.serializer(action).fields.items():
+        item = route.item(action)
+        for name, field in (item or route.serializer(action)).fields.items():
             if isinstance(field, serializers.ManyRelatedField):
                 field = field.child_relation
             if field.read_only or not isinstance(field, serializers.RelatedField):
@@ -265,8 +273,10 @@ class TestWithTheKeyOfAnotherStore:
             assert isinstance(field, StoreRelatedField), f"{name} of {route} would take rows of every store"
             rows: Any = vars(field)["queryset"]
             foreign = ours[rows.model].pk
-            response = getattr(stranger, method)(route.at(theirs), {name: foreign})
-            found = {error["field"]: error for error in problem(response, 400)}[name]
+            body = {name: foreign}
+            response = getattr(stranger, method)(route.at(theirs), {"items": [body]} if item else body)
+            errors = response.json()["results"][0]["problem"]["errors"] if item else problem(response, 400)
+            found = {error["field"]: error for error in errors}[name]
             assert (found["code"], found["message"]) == (
                 "does_not_exist",
                 f"Nothing of this store has the id {foreign}.",
@@ -276,10 +286,11 @@ class TestWithTheKeyOfAnotherStore:
         fields = [
             (route.address, name)
             for route, _, action in BODIES
-            for name, field in route.serializer(action).fields.items()
+            for name, field in (route.item(action) or route.serializer(action)).fields.items()
             if isinstance(field, StoreRelatedField)
         ]
         assert ("/api/v1/wallet-transactions/", "customer") in fields
+        assert ("/api/v1/wallet-transactions/bulk/", "customer") in fields
         assert ("/api/v1/coupons/", "offer") in fields
 
     @pytest.mark.parametrize("name", ["external_id", "email", "mobile"])

@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from customers.models import Customer, Offer, Store
-from customers.models.customer import Channel, e164
+from customers.models.customer import Channel
+from customers.models.identifiers import e164
 from tests import factories
 from tests.concurrency import at_once
 
@@ -112,6 +113,18 @@ class TestIdentifiers:
         assert refused(Customer(store=store, email="ada@example.com", external_id="17")) == {
             "external_id": ["Another customer of this store has the customer id 17."],
             "email": ["Another customer of this store has the e-mail ada@example.com."],
+        }
+
+    def test_with_everything_else_that_is_wrong(self, store: Store) -> None:
+        factories.make_customer(store, email="ada@example.com", referral_code="ADA10")
+        assert refused(Customer(store=store, email="ada@example.com", mobile="1", country="XX")) == {
+            "mobile": ["1 is not a mobile number. Write it with its country code, such as +49 1511 2345678."],
+            "country": ["XX is not a country code (ISO 3166-1), such as DE or IN."],
+            "email": ["Another customer of this store has the e-mail ada@example.com."],
+        }
+        assert refused(Customer(store=store, referral_code="ADA10")) == {
+            "__all__": ["A customer needs at least one of customer id, e-mail and mobile number."],
+            "referral_code": ["Another customer of this store has the referral code ADA10."],
         }
 
     def test_a_customer_keeps_her_own(self, customer: Customer) -> None:
