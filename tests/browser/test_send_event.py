@@ -59,6 +59,48 @@ class TestCreating:
         assert visitor.sees("only credited rewards of at least 100 coins")
         assert visitor.complaints == []
 
+    def test_every_event_says_when_it_fires(self, editor: User, webhook: Integration, browse: Browse) -> None:
+        visitor = browse(editor)
+        visitor.open(ADD)
+        events = visitor.page.get_by_role("region", name="Or choose an event")
+        groups = events.get_by_role("heading", level=3).all_inner_texts()
+        assert {"Customers", "Wallet", "Coupons", "Orders"} <= set(groups)
+        offered = [text.split("\n") for text in events.get_by_role("link").all_inner_texts()]
+        assert [label for label, *sentence in offered if not " ".join(sentence).strip().endswith(".")] == []
+        assert [label for label, *_ in offered].count("Wallet Coins Rewarded") == 1
+
+    @pytest.mark.parametrize(
+        ("recipe", "name", "restriction"),
+        [
+            ("Coins rewarded", "coins_rewarded", "Reward"),
+            ("Coins redeemed", "coins_redeemed", "Redeem"),
+            ("Coins expired", "coins_expired", "Expire"),
+            ("Coupon created", "coupon_created", None),
+        ],
+    )
+    def test_each_recipe(
+        self, editor: User, webhook: Integration, browse: Browse, recipe: str, name: str, restriction: str | None
+    ) -> None:
+        visitor = browse(editor)
+        visitor.open(ADD)
+        visitor.page.get_by_role("link", name=re.compile(f"^{recipe} ")).click()
+        expect(visitor.page.get_by_label("Name optional", exact=True)).to_have_value(name)
+        if restriction:
+            types = visitor.page.get_by_role("group", name="Wallet Transaction Types")
+            expect(types.get_by_label(restriction, exact=True)).to_be_checked()
+
+    def test_only_integrations_that_are_on_are_offered(
+        self, editor: User, store: Store, webhook: Integration, browse: Browse
+    ) -> None:
+        make_integration(store, name="Asleep", enabled=False)
+        make_integration(store, name="Awake")
+        visitor = browse(editor)
+        visitor.open(f"{ADD}?event=lead_create")
+        offered = visitor.page.get_by_label("Integration", exact=True).get_by_role("option").all_inner_texts()
+        assert {"Mailer", "Awake"} <= set(offered)
+        assert "Asleep" not in offered
+        expect(visitor.page.get_by_role("link", name=re.compile("[Cc]onnect"))).to_be_visible()
+
     def test_a_recipe_fills_in_restrictions_and_name(self, editor: User, webhook: Integration, browse: Browse) -> None:
         visitor = browse(editor)
         visitor.open(ADD)
@@ -204,6 +246,7 @@ class TestEditing:
         visitor.open(f"{EVENTS}{send_event.pk}/change/")
         visitor.click("Delete")
         assert visitor.sees("2 deliveries that are still pending are cancelled.")
+        assert visitor.sees("Its history stays")
         visitor.click("Delete it")
         assert visitor.sees("Deleted: walletreward_create → Mailer. 2 pending deliveries were cancelled.")
         assert {delivery.status for delivery in send_event.deliveries.all()} == {"cancelled"}
