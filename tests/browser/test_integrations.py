@@ -75,7 +75,7 @@ class TestConnecting:
         visitor.click("Connect")
         visitor.click("Verify connection")
         assert visitor.sees("Klaviyo refused the credentials (answer 401).")
-        visitor.fill("Private API key", KLAVIYO_KEY)
+        visitor.fill("Private API key stored", KLAVIYO_KEY)
         visitor.click("Save")
         visitor.click("Verify connection")
         assert visitor.sees("The account is Bean House GmbH.")
@@ -245,6 +245,24 @@ class TestChanging:
         assert visitor.sees("Renamed is saved.")
         integration.refresh_from_db()
         assert integration.stored_secrets()["signing_secret"] == "whsec_" + "c2VjcmV0" * 4
+
+    def test_a_stored_secret_goes_to_no_other_host(
+        self, store: Store, editor: User, tool: Receiver, browse: Browse
+    ) -> None:
+        integration = webhook(store, tool)
+        visitor = browse(editor)
+        visitor.open(page(integration))
+        visitor.fill("URL", "https://elsewhere.example/events")
+        visitor.click("Save")
+        assert visitor.sees("Nothing was saved: see what is said at the fields.")
+        field = visitor.page.get_by_label("Signing secret")
+        said = field.evaluate("field => field.closest('.lo-field').innerText")
+        assert "Enter it again: the address now leads to another host." in said
+        integration.refresh_from_db()
+        assert integration.settings == {"url": tool.url}
+        visitor.fill("Signing secret stored", "whsec_" + "bmV3bmV3" * 4)
+        visitor.click("Save")
+        assert visitor.sees("Shop app is saved.")
 
     def test_deleting_says_what_happens(self, store: Store, editor: User, tool: Receiver, browse: Browse) -> None:
         factories.make_subscription(webhook(store, tool))

@@ -64,7 +64,7 @@ class TestCreating:
         visitor.open(ADD)
         events = visitor.page.get_by_role("region", name="Or choose an event")
         groups = events.get_by_role("heading", level=3).all_inner_texts()
-        assert {"Customers", "Wallet", "Coupons", "Orders"} <= set(groups)
+        assert {"Coins", "Coupons", "Customers", "Orders"} <= set(groups)
         offered = [text.split("\n") for text in events.get_by_role("link").all_inner_texts()]
         assert [label for label, *sentence in offered if not " ".join(sentence).strip().endswith(".")] == []
         assert [label for label, *_ in offered].count("Wallet Coins Rewarded") == 1
