@@ -21,7 +21,8 @@ from django.db import connections, models
 from django.db.models import F
 from django.utils import timezone
 
-from customers.models import ApiKey, Coupon, Customer, Offer, Store, WalletTransaction
+from customers.models import ApiKey, Coupon, Customer, Offer, Order, Referral, Review, Store, Tier, WalletTransaction
+from customers.models.store import TierCriterion
 from customers.models.wallet import Operation, Source, WalletTransactionType
 from events.management.commands.seed_demo import LOGIN, seed
 from events.models import Attempt, Delivery, Exchange, Occurrence, Subscription, SubscriptionVersion, Tally
@@ -46,6 +47,9 @@ ANSWERS = {
 TIMES: tuple[tuple[type[models.Model], tuple[str, ...]], ...] = (
     (WalletTransaction, ("created_at", "effective_at")),
     (Coupon, ("created_at",)),
+    (Order, ("created_at",)),
+    (Review, ("created_at",)),
+    (Referral, ("created_at",)),
     (Occurrence, ("occurred_at",)),
     (Delivery, ("recorded_at", "finished_at")),
     (Attempt, ("started_at",)),
@@ -95,6 +99,21 @@ class Demo:
     def coupon(self) -> Coupon:
         """The customer's last coupon, not yet used."""
         return self.customer.coupons.latest("id")
+
+    @property
+    def order(self) -> Order:
+        """The customer's last order: paid, not yet completed."""
+        return self.customer.orders.latest("id")
+
+    @property
+    def review(self) -> Review:
+        """The customer's."""
+        return self.customer.reviews.get()
+
+    @property
+    def referral(self) -> Referral:
+        """The customer's, not yet completed."""
+        return self.customer.referrals.get()
 
     @property
     def api_key(self) -> ApiKey:
@@ -180,6 +199,7 @@ class _History:
             newsletter=self._webhook("Newsletter", "/shop", enabled=False),
             customer=self.people["Priya"],
         )
+        self._programme()
         self._send_events(demo)
         Integration.objects.filter(enabled=True).update(
             verified_at=timezone.now() - timedelta(days=33),
@@ -200,6 +220,15 @@ class _History:
             "headers": "Authorization: Bearer 4f9d2c81b7e6" if path == "/till" else "",
         }
         return factories.make_integration(self.store, name=name, values=values, **fields)
+
+    def _programme(self) -> None:
+        """What coins are not everything of: tiers by what was spent, and referrals."""
+        self.store.tier_criterion, self.store.referrer_coins = TierCriterion.AMOUNT_SPENT, 100
+        self.store.save()
+        for name, threshold in (("Silver", 50), ("Gold", 250)):
+            Tier.objects.create(store=self.store, name=name, threshold=threshold)
+        self.people["Priya"].referral_code = "PRIYA25"
+        self.people["Priya"].save()
 
     def _send_events(self, demo: Demo) -> None:
         rewards = {"field": "wallettransaction_type", "operator": "any_of", "value": ["reward"]}
@@ -269,6 +298,8 @@ class _History:
         self._episode(21, lambda: self._reward("Tom", 35))
         self._episode(20, lambda: self._reward("Priya", 120), lambda: self._redeem("Priya", "15 percent off"))
         self._episode(17, lambda: self._join("Karla Novak"), lambda: self._reward("Sofia", 60))
+        self._episode(16, lambda: self._order("Tom", "17.80", status="completed"), lambda: self._refer("Karla"))
+        self._episode(14, lambda: self._order("Priya", "64.50", status="completed"), lambda: self._review("Priya"))
         self._episode(13, lambda: self._join("Ole Berg", email=None), lambda: self._reward("Ole", 20))
         self._episode(9, lambda: self._reward("Luca", 45), lambda: self._reward("Marie", 110))
         self.answers["/shop"] = ANSWERS["/shop/strict"]
@@ -277,6 +308,7 @@ class _History:
         self._episode(6, lambda: self._redeem("Anna", "Free shipping"), lambda: self._reward("Noah", 30))
         self._episode(5, lambda: self._use_coupon("Priya"), lambda: self._rename("Zeynep", "Zeynep Kaya-Aydin"))
         self._episode(3, lambda: self._reward("Priya", 240), lambda: self._pending("Jonas", 80))
+        self._episode(2, lambda: self._order("Priya", "23.00", status="processing"))
         self._episode(1, lambda: self._redeem("Sofia", "5 off"), lambda: self._reward("Asha", 25))
         self.answers["/warehouse"] = Answer(503, {"Content-Type": "text/html"}, b"<h1>503 Service Unavailable</h1>")
         self._episode(0, lambda: self._reward("Priya", 55), lambda: self._redeem("Marie", "Free espresso"))
@@ -321,6 +353,30 @@ class _History:
     def _use_coupon(self, who: str) -> None:
         coupon = Coupon.objects.filter(customer=self.people[who]).earliest("id")
         coupon.redeem()
+
+    def _order(self, who: str, price: str, *, status: str) -> None:
+        number = next(self.orders)
+        items = [
+            {"title": "House blend, 500 g", "price": price, "product_id": "SKU-12"},
+            {"title": "Paper filters", "price": "3.20", "quantity": 2},
+        ]
+        states = {"status": status, "financial_status": "paid"}
+        facts = {"reference_order_id": f"S-{number}", "name": f"#{number}", "items": items, **states}
+        Order.objects.place(store=self.store, customer=self.people[who], **facts)
+
+    def _review(self, who: str) -> None:
+        Review(
+            store=self.store,
+            customer=self.people[who],
+            rating=5,
+            title="Best beans in town",
+            description="Fresh every week, and the espresso is gentle.",
+            is_verified=True,
+            reference_product_id="SKU-12",
+        ).save()
+
+    def _refer(self, friend: str) -> None:
+        Referral.objects.start(store=self.store, referee=self.people[friend], referral_code="PRIYA25")
 
     def _join(self, name: str, **fields: Any) -> None:
         first = name.split()[0]
