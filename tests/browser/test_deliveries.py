@@ -114,7 +114,7 @@ class TestPage:
         visitor = browse(editor)
         visitor.open(page(Delivery.objects.get()))
         assert visitor.sees("<script>alert(1)</script>")
-        visitor.page.get_by_text("1 entry").first.click()  # it is folded
+        visitor.page.get_by_text("1 field").last.click()  # it is folded
         assert visitor.sees("<b>bold</b>")
         assert visitor.sees("<b>Thanks</b>")
         visitor.page.get_by_text("Headers").last.click()

@@ -109,7 +109,9 @@ class TestSendEvents:
         give_coins(customer, 120)
         Delivery.objects.filter(event_name="shop_big").update(status="failed")
         big = send_event.integration.subscriptions.get(name="big")
-        Tally.objects.create(store=big.store, integration=big.integration, subscription=big, minute=timezone.now(), sent=41)
+        Tally.objects.create(
+            store=big.store, integration=big.integration, subscription=big, minute=timezone.now(), sent=41
+        )
         visitor = browse(editor)
         visitor.open(EVENTS)
         row = visitor.page.get_by_role("row").filter(has_text="shop_big")

@@ -191,7 +191,6 @@ class TestSandbox:
         integration.sandbox_inbox.refresh_from_db()
         assert (integration.sandbox_inbox.behaviour, integration.sandbox_inbox.seconds) == ("busy", 7)
 
-
     @pytest.mark.parametrize(("behaviour", "answer"), [("Answer 500", "500"), ("Answer slowly", "200")])
     def test_and_then_does_so(
         self,

@@ -93,6 +93,8 @@ VARIANTS = [
     for dark in (False, True)
 ]
 FOLDER = os.environ.get("SCREENSHOTS")
+# Those that the documentation shows, and so many pixels of them from the top.
+SHOWN, TALLEST = frozenset({"home", "send-event", "why", "delivery-failed", "customer"}), 1400
 MOST_QUERIES = 40
 SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
@@ -104,8 +106,9 @@ def look(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = T
         found.append("it scrolls sideways")
     visitor.complaints.clear()
     if FOLDER:
-        variant = ("-phone" if width < 700 else "") + ("-dark" if dark else "")
-        visitor.page.screenshot(path=Path(FOLDER) / f"{name}{variant}.png", full_page=whole)
+        file = name + ("-phone" if width < 700 else "") + ("-dark" if dark else "")
+        top: Any = {"x": 0, "y": 0, "width": width, "height": TALLEST} if file in SHOWN else None
+        visitor.page.screenshot(path=Path(FOLDER) / f"{file}.png", full_page=whole, clip=top)
     return found
 
 

@@ -32,8 +32,7 @@ from integrations.calling import ask, call
 from integrations.destinations import destinations
 from integrations.destinations.base import Destination, Judgement, Message, Selector, Verdict
 from integrations.http import check_url
-from integrations.http_message import target_of
-from integrations.http_message import check_message
+from integrations.http_message import check_message, target_of
 from integrations.transcript import MASK, Transcript
 from tests.integrations.stranger import Stranger, once
 from tests.receiver import Answer, Received, Receiver

@@ -137,7 +137,9 @@ class TestChanging:
         assert integration.stored_secrets()["signing_secret"] == new
 
     def test_an_optional_secret_can_be_removed(self, client: Client, integration: Integration) -> None:
-        integration.configure({"url": "https://shop.example/a", "signing_secret": SECRET, "headers": "X-Key: hush-hush"})
+        integration.configure(
+            {"url": "https://shop.example/a", "signing_secret": SECRET, "headers": "X-Key: hush-hush"}
+        )
         integration.save()
         assert "Remove the stored custom headers" in client.get(page(integration)).content.decode()
         client.post(page(integration), entered(**{"settings-signing_secret": "", "forget-headers": "on"}))
