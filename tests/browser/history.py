@@ -261,7 +261,7 @@ class _History:
             {"title": "Paper filters", "price": "3.20", "quantity": 2},
         ]
         states = {"status": status, "financial_status": "paid"}
-        facts = {"reference_order_id": f"S-{number}", "name": f"#{number}", "items": items, **states}
+        facts: dict[str, Any] = {"reference_order_id": f"S-{number}", "name": f"#{number}", "items": items, **states}
         Order.objects.place(store=self.store, customer=self.people[who], **facts)
 
     def _review(self, who: str) -> None:

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from events.switching import switch_off
 from tests.browser.conftest import Browse
 from tests.browser.demo import Demo
+from tests.browser.palette import with_palette
 from tests.browser.visitor import Visitor, grave_faults
 
 # Name and address; in braces what the demo holds.
@@ -108,7 +109,8 @@ def look(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = T
     if FOLDER:
         file = name + ("-phone" if width < 700 else "") + ("-dark" if dark else "")
         top: Any = {"x": 0, "y": 0, "width": width, "height": TALLEST} if file in SHOWN else None
-        visitor.page.screenshot(path=Path(FOLDER) / f"{file}.png", full_page=whole, clip=top)
+        picture = visitor.page.screenshot(full_page=whole, clip=top)
+        (Path(FOLDER) / f"{file}.png").write_bytes(with_palette(picture) if file in SHOWN else picture)
     return found
 
 
