@@ -1,9 +1,11 @@
 """Customers: coins given and spent, the ledger with its balance, coupons; by what is written on the screens."""
 
+import pytest
 from django.contrib.auth.models import User
 
 from customers.models import Customer, Offer
 from tests.browser.conftest import Browse
+from tests.browser.visitor import grave_faults
 from tests.factories import give_coins
 
 LIST = "/admin/customers/customer/"
@@ -59,15 +61,21 @@ class TestCoins:
 
 
 class TestLedger:
+    @pytest.mark.parametrize("width", [1280, 390])
     def test_it_is_narrowed_above_the_table(
-        self, editor: User, customer: Customer, offer: Offer, browse: Browse
+        self, editor: User, customer: Customer, offer: Offer, browse: Browse, width: int
     ) -> None:
         give_coins(customer, 120, title="For your patience")
         offer.redeem(customer)
-        visitor = browse(editor)
+        visitor = browse(editor, width=width)
         visitor.open("/admin/customers/wallettransaction/")
         filters = visitor.page.get_by_role("navigation", name="Filter")
+        filters.get_by_text("Source: All").click()
+        assert grave_faults(visitor.page) == []
+        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert visitor.page.evaluate(wider) == 0
         filters.get_by_text("Type: All").click()
+        assert not filters.get_by_role("link", name="Sign-up").is_visible(), "one is open at a time"
         visitor.click("Redeem", inside=filters)
         assert visitor.sees("1 wallet transaction")
         assert visitor.page.get_by_text("For your patience").count() == 0

@@ -224,6 +224,7 @@ class TestScreens:
         return [
             ADD,
             f"{ADD}?event=walletreward_create",
+            f"{ADD}?event=order_update",
             f"{EVENTS}{send_event.pk}/change/",
             f"{EVENTS}{send_event.pk}/delete/",
             f"{EVENTS}several/",
@@ -239,7 +240,7 @@ class TestScreens:
         visitor = browse(editor, width=width, dark=dark)
         for path in paths:
             visitor.open(path)
-            for more in visitor.page.get_by_text(re.compile("More ways to restrict|Headers")).all():
+            for more in visitor.page.get_by_text(re.compile("More ways to restrict|By what changed|Headers")).all():
                 more.click()
             assert grave_faults(visitor.page) == [], path
             wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
