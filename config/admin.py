@@ -30,7 +30,12 @@ NAVIGATION: tuple[tuple[str, str, *tuple[str, ...]], ...] = (
     ("Reviews", "admin:customers_review_changelist"),
     ("Referrals", "admin:customers_referral_changelist"),
     ("VIP tiers", "admin:customers_tier_changelist"),
-    ("Settings", "admin:customers_store_changelist"),
+    (
+        "Settings",
+        "admin:customers_store_changelist",
+        "admin:customers_storemembership_changelist",
+        "admin:customers_apikey_changelist",
+    ),
 )
 
 

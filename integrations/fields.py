@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from integrations.http import BadRequest, check_url
+from integrations.http_message import target_of
 
 
 def callable_address(text: str) -> None:
@@ -34,12 +35,19 @@ def dated(text: str) -> None:
 
 
 class AddressField(forms.CharField):
-    """An http or https address, as the door takes it."""
+    """An http or https address, as the door takes it: by its type, a destination's setting says that calls go there."""
 
     default_validators = [callable_address]
 
+    def origin(self, address: str | None) -> str:
+        """Whom a call to this address reaches, as `https://example.com:443`; "" for what cannot be called."""
+        try:
+            return target_of(address or "").origin
+        except BadRequest:
+            return ""
 
-class HostField(forms.CharField):
+
+class HostField(AddressField):
     """An address that paths are put after."""
 
     default_validators = [callable_address, nothing_after_the_path]

@@ -85,6 +85,11 @@ class Target:
     port: int
     url: str
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, such as `https://example.com:443`."""
+        return f"{self.scheme}://{host_and_port(self.host, self.port)}"
+
 
 def host_and_port(host: str, port: int) -> str:
     """The pair as ALLOWED_PRIVATE_HOSTS writes it: `127.0.0.1:8070`, `[::1]:8070`, `receiver:8070`."""

@@ -1,7 +1,7 @@
 """The tools that a store has connected, and what the sandbox received."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -20,6 +20,10 @@ from integrations.encryption import SecretsUnreadable, decrypt, encrypt
 archived = Signal()
 # Sent with `integration`, after its settings changed or it was switched on: its failures so far no longer count.
 mended = Signal()
+
+# What is said at a stored secret that would go to another host than the one it was entered for.
+ENTER_AGAIN = "Enter it again: the address now leads to another host."
+ENTER_OR_REMOVE = "Enter it again, or remove it: the address now leads to another host."
 
 SELECTORS = [(selector.value, selector.label.capitalize()) for selector in Selector]
 
@@ -114,15 +118,25 @@ class Integration(StoreModel):
         except SecretsUnreadable:
             return {}
 
+    def secrets_to_enter(self, settings: Mapping[str, Any]) -> set[str]:
+        """The stored secrets that these settings would send to another host than the one they were entered for.
+
+        They must be entered again: whoever may change an address must not learn a secret by it.
+        """
+        elsewhere = self.kind.origins(settings) - self.kind.origins(self.settings)
+        return set(self.stored_secrets()) if elsewhere else set()
+
     def configure(self, values: dict[str, Any], *, forget: Collection[str] = ()) -> bool:
         """Take cleaned settings; returns whether anything is different now. The caller saves.
 
-        Secrets are encrypted, and kept when their new value is empty, unless they are among those to `forget`.
+        Secrets are encrypted, and kept when their new value is empty, unless they are among those to `forget` or would
+        be sent to another host.
         What is different must be verified anew; saving it tells `mended`.
         """
         kind = self.kind
         before = self.stored_secrets()
-        secrets = {name: value for name, value in before.items() if name not in forget}
+        dropped = {*forget, *self.secrets_to_enter(values)}
+        secrets = {name: value for name, value in before.items() if name not in dropped}
         secrets.update({name: value for name, value in values.items() if name in kind.secret_fields and value})
         settings = {name: value for name, value in values.items() if name not in kind.secret_fields}
         if changed := (secrets, settings) != (before, self.settings):

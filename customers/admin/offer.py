@@ -18,6 +18,8 @@ class OfferAdmin(StoreModelAdmin):
     list_display = ("name", "price", "value", "value_type", "enabled")
     list_filter = ("enabled", "value_type")
     search_fields = ("name",)
+    search_help_text = "Name"
+    actions = None
     fieldsets = (
         (None, {"fields": ("name", "description", "price", "enabled")}),
         ("Its coupons", {"fields": ("value_type", "value", "minimum_order", "coupon_days", "redirect_link")}),

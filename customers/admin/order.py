@@ -26,10 +26,21 @@ class OrderForm(forms.ModelForm[Order]):
     )
 
 
+class OrderItems(forms.BaseInlineFormSet[OrderItem, Order, forms.ModelForm[OrderItem]]):
+    """Each field says its name to those who do not see the head of its column."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            if not field.widget.is_hidden:
+                field.widget.attrs["aria-label"] = field.label
+
+
 class OrderItemInline(StoreTabularInline):
     """The items of an order. `OrderAdmin` writes them, with the order."""
 
     model = OrderItem
+    formset = OrderItems
     fields = ITEM_FIELDS
     max_num = MOST_ITEMS
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django import forms
 
+from integrations.fields import AddressField
 from integrations.http import HttpError, Request, Response
 
 # What a tool's profile of the customer is told beside an event. `as_of` tells when a late retry brought an older balance.
@@ -168,6 +169,16 @@ class Destination(ABC):
     def offered(cls) -> bool:
         """Whether new integrations may choose it on this machine."""
         return True
+
+    @classmethod
+    def origins(cls, settings: Mapping[str, Any]) -> frozenset[str]:
+        """Whom calls with these settings reach, such as `https://example.com:443`: the hosts of its address fields.
+
+        Secrets entered for these are sent to no other, so a host that is made of something else must be named here too.
+        """
+        fields = cls.Settings.base_fields.items()
+        found = {field.origin(settings.get(name)) for name, field in fields if isinstance(field, AddressField)}
+        return frozenset(found - {""})
 
     @abstractmethod
     def calls(self, message: Message) -> Iterator[Request]:

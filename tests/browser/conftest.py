@@ -10,8 +10,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.demo import Demo, coffee_shop
+from customers.models import Customer, Store
+from integrations.models import Integration
+from tests.browser.demo import Demo
+from tests.browser.history import coffee_shop
 from tests.browser.visitor import Visitor
+from tests.factories import give_coins, make_integration
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Playwright's own loop runs in the tests' thread, and Django would refuse to touch the database beside it.
@@ -74,3 +78,15 @@ def demo(transactional_db: None, settings: Any) -> Iterator[Demo]:
     """A store with a history, whose tools answer."""
     with coffee_shop(settings) as made:
         yield made
+
+
+@pytest.fixture
+def webhook(store: Store) -> Integration:
+    return make_integration(store, name="Mailer")
+
+
+@pytest.fixture
+def ada(customer: Customer) -> Customer:
+    """Ada, who got 120 coins."""
+    give_coins(customer, 120)
+    return customer

@@ -1,9 +1,11 @@
 """Customers: coins given and spent, the ledger with its balance, coupons; by what is written on the screens."""
 
+import pytest
 from django.contrib.auth.models import User
 
 from customers.models import Customer, Offer
 from tests.browser.conftest import Browse
+from tests.browser.visitor import grave_faults
 from tests.factories import give_coins
 
 LIST = "/admin/customers/customer/"
@@ -56,6 +58,54 @@ class TestCoins:
         visitor.click("Redeem")
         assert visitor.sees("99")
         assert not customer.coupons.exists()
+
+
+class TestLedger:
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_it_is_narrowed_above_the_table(
+        self, editor: User, customer: Customer, offer: Offer, browse: Browse, width: int
+    ) -> None:
+        give_coins(customer, 120, title="For your patience")
+        offer.redeem(customer)
+        visitor = browse(editor, width=width)
+        visitor.open("/admin/customers/wallettransaction/")
+        filters = visitor.page.get_by_role("navigation", name="Filter")
+        filters.get_by_text("Source: All").click()
+        assert grave_faults(visitor.page) == []
+        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert visitor.page.evaluate(wider) == 0
+        filters.get_by_text("Type: All").click()
+        assert not filters.get_by_role("link", name="Sign-up").is_visible(), "one is open at a time"
+        visitor.click("Redeem", inside=filters)
+        assert visitor.sees("1 wallet transaction")
+        assert visitor.page.get_by_text("For your patience").count() == 0
+        assert filters.get_by_text("Type: Redeem").is_visible()
+        visitor.click("Show all", inside=filters)
+        assert visitor.sees("2 wallet transactions")
+        assert visitor.complaints == []
+
+
+class TestDeleting:
+    def test_somebody_with_a_history_stays_and_it_says_what_to_do(
+        self, owner: User, customer: Customer, browse: Browse
+    ) -> None:
+        give_coins(customer, 5)
+        visitor = browse(owner)
+        visitor.open(page(customer))
+        visitor.click("Delete")
+        assert visitor.sees("Ada has a history of coins, coupons, orders or reviews.")
+        assert visitor.sees("To forget the person instead: on the customer's page empty the name")
+        visitor.click("Back to Ada")
+        assert visitor.sees("Wallet: 5 Beans")
+
+    def test_somebody_without_one_is_deleted(self, owner: User, customer: Customer, browse: Browse) -> None:
+        visitor = browse(owner)
+        visitor.open(page(customer))
+        visitor.click("Delete")
+        assert visitor.sees("Delete Ada? This cannot be undone.")
+        visitor.click("Delete it")
+        assert visitor.sees("was deleted successfully.")
+        assert not Customer.objects.exists()
 
 
 class TestWhoMay:

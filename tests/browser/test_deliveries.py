@@ -8,10 +8,12 @@ from playwright.sync_api import Locator, expect
 
 from customers.models import Customer, Store
 from events.models import Delivery, Subscription
+from events.sending import deliver
 from tests.browser.conftest import Browse
 from tests.browser.demo import Demo
 from tests.browser.visitor import Visitor
 from tests.factories import give_coins, make_customer, make_integration, make_subscription
+from tests.receiver import Answer, Receiver
 
 LIST = "/admin/events/delivery/"
 
@@ -75,6 +77,19 @@ class TestList:
         visitor.click("Narrow")
         expect(rows(visitor)).to_contain_text("Ada")
 
+    def test_and_by_their_own_id_or_that_of_an_event(
+        self, editor: User, customer: Customer, pending: list[Delivery], browse: Browse
+    ) -> None:
+        customer.external_id = "C-1001"
+        customer.save()
+        visitor = browse(editor)
+        visitor.open(LIST)
+        for text, many in (("C-1001", 3), ("C-100", 0), (str(pending[3].occurrence.event_id), 1)):
+            visitor.fill("Customer, delivery or event", text)
+            visitor.click("Narrow")
+            expect(visitor.page.get_by_label("Customer, delivery or event")).to_have_value(text)
+            expect(rows(visitor)).to_have_count(many)
+
 
 class TestPage:
     def test_its_tries_with_request_and_answer(self, demo: Demo, browse: Browse) -> None:
@@ -86,6 +101,25 @@ class TestPage:
         assert visitor.sees("What was sent")
         assert visitor.sees("No customer 1007.")
         assert "c2VjcmV0" not in visitor.page.content()
+
+    def test_what_came_from_outside_is_only_text(
+        self, store: Store, customer: Customer, editor: User, receiver: Receiver, browse: Browse
+    ) -> None:
+        nasty = b'{"error":"<script>alert(1)</script>","list":[{"b":"<b>bold</b>"}]}'
+        receiver.next.append(Answer(422, {"Content-Type": "application/json", "X-Said": "<i>slanted</i>"}, nasty))
+        values = {"url": receiver.url, "signing_secret": "whsec_" + "c2VjcmV0" * 4, "headers": ""}
+        make_subscription(make_integration(store, name="Mailer", values=values))
+        give_coins(customer, 5, title="<b>Thanks</b>")
+        deliver()
+        visitor = browse(editor)
+        visitor.open(page(Delivery.objects.get()))
+        assert visitor.sees("<script>alert(1)</script>")
+        visitor.page.get_by_text("1 field").last.click()  # it is folded
+        assert visitor.sees("<b>bold</b>")
+        assert visitor.sees("<b>Thanks</b>")
+        visitor.page.get_by_text("Headers").last.click()
+        assert visitor.sees("<i>slanted</i>")
+        assert visitor.complaints == []
 
     def test_when_the_next_try_is(self, demo: Demo, browse: Browse) -> None:
         visitor = browse(demo.owner)

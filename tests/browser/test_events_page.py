@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from customers.models import Customer, Store
-from events.models import Delivery, Subscription
+from events.models import Delivery, Subscription, Tally
 from events.switching import switch_off
 from integrations.models import Integration
 from tests.browser.conftest import Browse
@@ -55,6 +55,23 @@ class TestSwitch:
         store.refresh_from_db()
         assert store.events_on
 
+    @pytest.mark.parametrize(
+        ("choice", "said", "left"),
+        [
+            ("Send everything that is held", "Events are on. 3 of what was held go out now.", {"pending"}),
+            ("Cancel everything that is held", "Events are on. 3 were cancelled.", {"cancelled"}),
+        ],
+    )
+    def test_all_of_it_or_nothing(
+        self, editor: User, held: int, browse: Browse, choice: str, said: str, left: set[str]
+    ) -> None:
+        visitor = browse(editor)
+        visitor.open(f"{EVENTS}switch/")
+        visitor.tick(choice)
+        visitor.click("Switch events on")
+        assert visitor.sees(said)
+        assert {delivery.status for delivery in Delivery.objects.all()} == left
+
     def test_switching_off_is_one_click(self, editor: User, store: Store, browse: Browse) -> None:
         visitor = browse(editor)
         visitor.open(EVENTS)
@@ -91,10 +108,14 @@ class TestSendEvents:
         make_subscription(send_event.integration, "walletreward_create", rewards, large, prefix="shop_", name="big")
         give_coins(customer, 120)
         Delivery.objects.filter(event_name="shop_big").update(status="failed")
+        big = send_event.integration.subscriptions.get(name="big")
+        Tally.objects.create(
+            store=big.store, integration=big.integration, subscription=big, minute=timezone.now(), sent=41
+        )
         visitor = browse(editor)
         visitor.open(EVENTS)
         row = visitor.page.get_by_role("row").filter(has_text="shop_big")
-        for words in ("Wallet Coins Rewarded", "Mailer", "only rewards of at least 100 coins", "Failed"):
+        for words in ("Wallet Coins Rewarded", "Mailer", "only rewards of at least 100 coins", "41", "Failed"):
             expect(row).to_contain_text(words)
 
     def test_on_and_off_in_the_row(self, editor: User, send_event: Subscription, browse: Browse) -> None:

@@ -70,8 +70,15 @@ class TestRunning:
         assert legend.get_by_role("row", name=f"Sent {sent}").is_visible()
         visitor.page.get_by_text("Every hour in numbers").click()
         assert legend.get_by_role("rowheader").count() == 3 + 24
+        month = visitor.page.get_by_role("figure").last
+        assert month.get_by_role("img", name="In the last 30 days: ").is_visible()
+        visitor.page.get_by_text("Every day in numbers").click()
+        assert month.get_by_role("rowheader").count() == 3 + 30
+        figures = visitor.page.locator("dl.lo-figures").inner_text()
+        assert [word for word in ("Sent", "Held", "Failed", "Skipped") if word not in figures] == []
         table = visitor.page.get_by_role("region", name="Integrations in the last 24 hours")
-        assert table.get_by_role("row", name=re.compile("Klaviyo main account.* On")).is_visible()
+        success_and_delay = r"Klaviyo main account.* On [\d,]+ 100 % under \d+ ms"
+        assert table.get_by_role("row", name=re.compile(success_and_delay)).is_visible()
         assert table.get_by_role("row", name=re.compile("Till.* Held")).is_visible()
 
     def test_what_needs_attention_leads_to_its_cure(self, demo: Demo, browse: Browse) -> None:

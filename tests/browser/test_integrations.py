@@ -7,10 +7,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from customers.models import Customer, Store
+from events.sending import deliver
 from integrations.models import Integration, SandboxRequest
 from tests import factories
 from tests.browser.conftest import Browse
 from tests.browser.demo import sandbox_receiver
+from tests.integrations.test_klaviyo import KEY as KLAVIYO_KEY
+from tests.integrations.test_klaviyo import FakeKlaviyo
 from tests.receiver import Answer, Receiver, running
 
 LIST = "/admin/integrations/integration/"
@@ -57,6 +60,28 @@ class TestConnecting:
         assert visitor.sees("To try it out is on.")
         assert visitor.sees("It is on: what matches is sent at once.")
         assert visitor.steps == 7
+        assert visitor.complaints == []
+
+    def test_klaviyo_tells_whose_account_it_is(self, editor: User, receiver: Receiver, browse: Browse) -> None:
+        receiver.choose = FakeKlaviyo()
+        visitor = browse(editor)
+        visitor.open(f"{LIST}add/")
+        visitor.click("Klaviyo")
+        assert visitor.sees("with the scopes events:write and accounts:read")
+        visitor.fill("Name", "Klaviyo main account")
+        visitor.fill("Private API key", KLAVIYO_KEY + "9")
+        visitor.fill("Host", f"http://{receiver.host}")
+        visitor.choose("Primary selector", "E-mail")
+        visitor.click("Connect")
+        visitor.click("Verify connection")
+        assert visitor.sees("Klaviyo refused the credentials (answer 401).")
+        visitor.fill("Private API key stored", KLAVIYO_KEY)
+        visitor.click("Save")
+        visitor.click("Verify connection")
+        assert visitor.sees("The account is Bean House GmbH.")
+        visitor.click("Switch on")
+        assert visitor.sees("It is on: what matches is sent at once.")
+        assert visitor.page.get_by_label("Revision").input_value() == "2026-07-15"
         assert visitor.complaints == []
 
     def test_what_is_wrong_is_said_at_its_field(self, editor: User, browse: Browse) -> None:
@@ -166,6 +191,47 @@ class TestSandbox:
         integration.sandbox_inbox.refresh_from_db()
         assert (integration.sandbox_inbox.behaviour, integration.sandbox_inbox.seconds) == ("busy", 7)
 
+    @pytest.mark.parametrize(("behaviour", "answer"), [("Answer 500", "500"), ("Answer slowly", "200")])
+    def test_and_then_does_so(
+        self,
+        store: Store,
+        customer: Customer,
+        editor: User,
+        sandbox: str,
+        browse: Browse,
+        behaviour: str,
+        answer: str,
+    ) -> None:
+        integration = factories.make_integration(store, destination="sandbox", name="Try it")
+        visitor = browse(editor)
+        visitor.open(page(integration))
+        visitor.tick(behaviour)
+        visitor.fill("Seconds", "1")
+        visitor.click("Answer like this")
+        visitor.click("Send test event")
+        visitor.fill("E-mail address or mobile number", "ada@example.com")
+        visitor.click("Send it now")
+        assert visitor.sees(f"answered {answer} in")
+
+
+class TestItsPage:
+    def test_what_is_attached_and_what_went_wrong(
+        self, store: Store, customer: Customer, viewer: User, tool: Receiver, browse: Browse
+    ) -> None:
+        integration = webhook(store, tool, enabled=True)
+        factories.make_subscription(integration, name="coins_earned")
+        tool.next.append(Answer(422))
+        factories.give_coins(customer, 5)
+        deliver()
+        visitor = browse(viewer)
+        visitor.open(page(integration))
+        attached = visitor.page.get_by_role("region", name="Send events")
+        assert attached.get_by_role("link", name="coins_earned").is_visible()
+        errors = visitor.page.get_by_role("region", name="Errors of late")
+        assert errors.get_by_text("Webhook refused it (answer 422).").is_visible()
+        visitor.open(LIST)
+        assert visitor.page.get_by_text("Shop app").first.is_visible()
+
 
 class TestChanging:
     def test_a_secret_is_kept_and_never_shown(self, store: Store, editor: User, tool: Receiver, browse: Browse) -> None:
@@ -178,6 +244,24 @@ class TestChanging:
         assert visitor.sees("Renamed is saved.")
         integration.refresh_from_db()
         assert integration.stored_secrets()["signing_secret"] == "whsec_" + "c2VjcmV0" * 4
+
+    def test_a_stored_secret_goes_to_no_other_host(
+        self, store: Store, editor: User, tool: Receiver, browse: Browse
+    ) -> None:
+        integration = webhook(store, tool)
+        visitor = browse(editor)
+        visitor.open(page(integration))
+        visitor.fill("URL", "https://elsewhere.example/events")
+        visitor.click("Save")
+        assert visitor.sees("Nothing was saved: see what is said at the fields.")
+        field = visitor.page.get_by_label("Signing secret")
+        said = field.evaluate("field => field.closest('.lo-field').innerText")
+        assert "Enter it again: the address now leads to another host." in said
+        integration.refresh_from_db()
+        assert integration.settings == {"url": tool.url}
+        visitor.fill("Signing secret stored", "whsec_" + "bmV3bmV3" * 4)
+        visitor.click("Save")
+        assert visitor.sees("Shop app is saved.")
 
     def test_deleting_says_what_happens(self, store: Store, editor: User, tool: Receiver, browse: Browse) -> None:
         factories.make_subscription(webhook(store, tool))

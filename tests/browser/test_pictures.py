@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from events.switching import switch_off
 from tests.browser.conftest import Browse
 from tests.browser.demo import Demo
+from tests.browser.palette import with_palette
 from tests.browser.visitor import Visitor, grave_faults
 
 # Name and address; in braces what the demo holds.
@@ -23,6 +24,7 @@ SCREENS = (
     ("events-basic", "/admin/events/subscription/basic/"),
     ("send-event-new", "/admin/events/subscription/add/"),
     ("send-event-recipe", "/admin/events/subscription/add/?recipe=coins_redeemed"),
+    ("send-event-changes", "/admin/events/subscription/add/?event=order_update"),
     ("send-event", "/admin/events/subscription/{demo.big_reward.pk}/change/"),
     ("send-event-delete", "/admin/events/subscription/{demo.big_reward.pk}/delete/"),
     ("send-event-test", "/admin/events/subscription/test/?send_event={demo.big_reward.pk}"),
@@ -44,7 +46,6 @@ SCREENS = (
     ("integration-delete", "/admin/integrations/integration/{demo.shop.pk}/delete/"),
     ("deliveries", "/admin/events/delivery/"),
     ("deliveries-held", "/admin/events/delivery/?status=held"),
-    ("deliveries-failed", "/admin/events/delivery/?status=failed"),
     ("deliveries-none", "/admin/events/delivery/?q=nobody@example.com"),
     ("delivery-sent", "/admin/events/delivery/{demo.deliveries[sent]}/change/"),
     ("delivery-failed", "/admin/events/delivery/{demo.deliveries[failed]}/change/"),
@@ -69,6 +70,16 @@ SCREENS = (
     ("coupons", "/admin/customers/coupon/"),
     ("coupon", "/admin/customers/coupon/{demo.coupon.pk}/change/"),
     ("coupon-new", "/admin/customers/coupon/add/"),
+    ("orders", "/admin/customers/order/"),
+    ("order", "/admin/customers/order/{demo.order.pk}/change/"),
+    ("order-new", "/admin/customers/order/add/"),
+    ("reviews", "/admin/customers/review/"),
+    ("review", "/admin/customers/review/{demo.review.pk}/change/"),
+    ("referrals", "/admin/customers/referral/"),
+    ("referral", "/admin/customers/referral/{demo.referral.pk}/change/"),
+    ("referral-new", "/admin/customers/referral/add/"),
+    ("tiers", "/admin/customers/tier/"),
+    ("tier-new", "/admin/customers/tier/add/"),
     ("store", "/admin/customers/store/{demo.store.pk}/change/"),
     ("members", "/admin/customers/storemembership/"),
     ("member-new", "/admin/customers/storemembership/add/"),
@@ -83,6 +94,8 @@ VARIANTS = [
     pytest.param(width, dark, id=f"{width}-{'dark' if dark else 'light'}")
     for width, dark in ((1280, False), (390, True), *(((1280, True), (390, False)) if FOLDER else ()))
 ]
+# Those that the documentation shows, and so many pixels of them from the top.
+SHOWN, TALLEST = frozenset({"home", "send-event", "why", "delivery-failed", "customer"}), 1400
 MOST_QUERIES = 40
 SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
@@ -94,8 +107,10 @@ def look(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = T
         found.append("it scrolls sideways")
     visitor.complaints.clear()
     if FOLDER:
-        variant = ("-phone" if width < 700 else "") + ("-dark" if dark else "")
-        visitor.page.screenshot(path=Path(FOLDER) / f"{name}{variant}.png", full_page=whole)
+        file = name + ("-phone" if width < 700 else "") + ("-dark" if dark else "")
+        top: Any = {"x": 0, "y": 0, "width": width, "height": TALLEST} if file in SHOWN else None
+        picture = visitor.page.screenshot(full_page=whole, clip=top)
+        (Path(FOLDER) / f"{file}.png").write_bytes(with_palette(picture) if file in SHOWN else picture)
     return found
 
 

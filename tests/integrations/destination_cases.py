@@ -32,7 +32,7 @@ from integrations.calling import ask, call
 from integrations.destinations import destinations
 from integrations.destinations.base import Destination, Judgement, Message, Selector, Verdict
 from integrations.http import check_url
-from integrations.http_message import check_message
+from integrations.http_message import check_message, target_of
 from integrations.transcript import MASK, Transcript
 from tests.integrations.stranger import Stranger, once
 from tests.receiver import Answer, Received, Receiver
@@ -279,6 +279,14 @@ class DestinationCases:
         kept = f"{judgement} {said} {caplog.text}"
         assert [secret for secret in told.split() if secret in kept] == []
         assert (MASK in said[-1].response_body) == bool(secrets)
+
+    def test_secrets_go_only_where_its_addresses_lead(self, receiver: Receiver) -> None:
+        if not self.destination.secret_fields:
+            return
+        adapter = self.leading_to(receiver.host)
+        check = adapter.check_credentials()
+        requests = [*adapter.calls(self.message()), *([check] if check else [])]
+        assert {target_of(request.url).origin for request in requests} <= adapter.origins(adapter.settings)
 
     # --- Requests -------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,8 @@ SECRET = "whsec_" + "c2VjcmV0" * 4
 
 @pytest.fixture
 def integration(store: Store) -> Integration:
-    return factories.make_integration(store, name="Shop")
+    values = {"url": "https://shop.example/old", "signing_secret": SECRET, "headers": ""}
+    return factories.make_integration(store, name="Shop", values=values)
 
 
 @pytest.fixture
@@ -136,12 +137,40 @@ class TestChanging:
         assert integration.stored_secrets()["signing_secret"] == new
 
     def test_an_optional_secret_can_be_removed(self, client: Client, integration: Integration) -> None:
-        integration.configure({"url": "https://a.example", "signing_secret": SECRET, "headers": "X-Key: hush-hush"})
+        integration.configure(
+            {"url": "https://shop.example/a", "signing_secret": SECRET, "headers": "X-Key: hush-hush"}
+        )
         integration.save()
         assert "Remove the stored custom headers" in client.get(page(integration)).content.decode()
         client.post(page(integration), entered(**{"settings-signing_secret": "", "forget-headers": "on"}))
         integration.refresh_from_db()
         assert integration.stored_secrets() == {"signing_secret": SECRET}
+
+    @pytest.mark.parametrize(
+        "url", ["https://evil.example/events", "http://shop.example/events", "https://shop.example:8443/events"]
+    )
+    @pytest.mark.parametrize("typed", ["", "  "])
+    def test_a_stored_secret_goes_to_no_other_host(
+        self, client: Client, integration: Integration, url: str, typed: str
+    ) -> None:
+        values = {"url": "https://shop.example/a", "signing_secret": SECRET, "headers": "X-Key: hush-hush"}
+        integration.configure(values)
+        integration.save()
+        moved = {"settings-url": url, "settings-signing_secret": typed, "settings-headers": typed}
+        answer = client.post(page(integration), entered(**moved))
+        found = errors(answer)
+        assert "Enter it again: the address now leads to another host." in found["settings-signing_secret"]
+        assert found["settings-headers"] == ["Enter it again, or remove it: the address now leads to another host."]
+        integration.refresh_from_db()
+        assert integration.adapter().settings == values
+
+    def test_entered_again_or_removed_it_may_move(self, client: Client, integration: Integration) -> None:
+        integration.configure({"url": "https://a.example", "signing_secret": SECRET, "headers": "X-Key: hush-hush"})
+        integration.save()
+        answer = client.post(page(integration), entered(**{"forget-headers": "on"}))
+        assert said(answer) == ["My shop is saved."]
+        integration.refresh_from_db()
+        assert integration.adapter().settings == {"url": "https://shop.example/events", "signing_secret": SECRET}
 
     def test_changed_settings_must_be_verified_anew(self, client: Client, integration: Integration) -> None:
         integration.note_check(good=True, sentence="Accepted.")

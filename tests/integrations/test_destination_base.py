@@ -103,6 +103,18 @@ class TestFields:
         assert HostField(required=False).clean("") == ""
 
     @pytest.mark.parametrize(
+        ("address", "origin"),
+        [
+            ("HTTPS://Tool.example/a?b=c", "https://tool.example:443"),
+            ("http://tool.example:8080", "http://tool.example:8080"),
+            ("tool.example", ""),
+            (None, ""),
+        ],
+    )
+    def test_an_address_knows_whom_a_call_reaches(self, address: str | None, origin: str) -> None:
+        assert AddressField().origin(address) == HostField().origin(address) == origin
+
+    @pytest.mark.parametrize(
         ("field", "typed", "sentence"),
         [
             (AddressField(), "tool.example", "The address must start with https:// or http://."),

@@ -152,9 +152,9 @@ class TestChange:
 
     def test_a_setting_that_is_left_out_stays(self, api: APIClient) -> None:
         integration = stored(api)
-        api.patch(f"{INTEGRATIONS}{integration.pk}/", {"settings": {"url": "https://new.example"}})
+        api.patch(f"{INTEGRATIONS}{integration.pk}/", {"settings": {"url": "https://shop.example/new"}})
         integration.refresh_from_db()
-        assert integration.settings == {"url": "https://new.example"}
+        assert integration.settings == {"url": "https://shop.example/new"}
         assert integration.stored_secrets() == {"signing_secret": SECRET, "headers": "X-Token: hush-hush-hush"}
 
     def test_null_removes_one(self, api: APIClient) -> None:
@@ -163,6 +163,26 @@ class TestChange:
         assert shown["secrets_set"] == ["signing_secret"]
         response = api.patch(f"{INTEGRATIONS}{integration.pk}/", {"settings": {"signing_secret": None}})
         assert refusal(response)[::2] == ("settings.signing_secret", "This field is required.")
+
+    @pytest.mark.parametrize("given", [{}, {"headers": "  "}, {"signing_secret": SECRET}])
+    def test_a_stored_secret_goes_to_no_other_host(self, api: APIClient, given: dict[str, Any]) -> None:
+        integration = stored(api)
+        moved = {"url": "https://evil.example/events", **given}
+        response = api.patch(f"{INTEGRATIONS}{integration.pk}/", {"settings": moved})
+        again = "Enter it again: the address now leads to another host."
+        or_remove = "Enter it again, or remove it: the address now leads to another host."
+        expected = {"settings.headers": or_remove, "settings.signing_secret": again}
+        told = {error["field"]: error["message"] for error in problem(response, 400)}
+        assert told == {name: words for name, words in expected.items() if given.get(name[9:]) != SECRET}
+        integration.refresh_from_db()
+        assert integration.adapter().settings == SETTINGS
+
+    def test_given_again_or_removed_it_may_move(self, api: APIClient) -> None:
+        integration = stored(api)
+        moved = {"url": "https://new.example", "signing_secret": SECRET, "headers": None}
+        assert api.patch(f"{INTEGRATIONS}{integration.pk}/", {"settings": moved}).status_code == 200
+        integration.refresh_from_db()
+        assert integration.adapter().settings == {"url": "https://new.example", "signing_secret": SECRET}
 
     def test_its_destination_stays(self, api: APIClient) -> None:
         integration = stored(api)
@@ -213,7 +233,7 @@ class TestSwitch:
         integration.note_check(good=True, sentence="Fine.")
         address = f"{INTEGRATIONS}{integration.pk}/"
         assert api.patch(address, {"settings": {"url": SETTINGS["url"]}}).json()["verified_at"]
-        assert api.patch(address, {"settings": {"url": "https://new.example"}}).json()["verified_at"] is None
+        assert api.patch(address, {"settings": {"url": "https://shop.example/new"}}).json()["verified_at"] is None
 
 
 @pytest.mark.django_db(transaction=True)

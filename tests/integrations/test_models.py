@@ -56,6 +56,17 @@ class TestConfigure:
         integration.configure({**VALUES, "signing_secret": "", "headers": "X-Token: other"})
         assert integration.adapter().settings == {**VALUES, "headers": "X-Token: other"}
 
+    def test_one_that_would_go_to_another_host_is_not(self, integration: Integration) -> None:
+        elsewhere = {"url": "https://evil.example/a", "signing_secret": SECRET, "headers": ""}
+        assert integration.secrets_to_enter(elsewhere) == {"signing_secret", "headers"}
+        integration.configure(elsewhere)
+        assert integration.adapter().settings == {"url": "https://evil.example/a", "signing_secret": SECRET}
+
+    def test_without_an_address_nothing_goes_anywhere(self, integration: Integration) -> None:
+        assert integration.secrets_to_enter({"url": ""}) == set()
+        integration.configure({**VALUES, "url": ""})
+        assert integration.secrets_to_enter(VALUES) == {"signing_secret", "headers"}, "no way round in two steps"
+
     def test_a_setting_that_is_no_secret_can_be_emptied(self, integration: Integration) -> None:
         integration.configure({**VALUES, "url": ""})
         assert integration.settings == {"url": ""}

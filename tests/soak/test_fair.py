@@ -19,8 +19,8 @@ class TestStores:
         self, here: Machine, receiver: Receiver, many: int
     ) -> None:
         """The ten are recorded while the pile is being sent, and arrive before it is over."""
-        here.scene("setup", "--store=Big", f"{receiver.url}/big")
-        here.scene("setup", "--store=Small", f"{receiver.url}/small")
+        here.scene("setup", "--store=Big", f"http://{receiver.host}/big")
+        here.scene("setup", "--store=Small", f"http://{receiver.host}/small")
         here.cluster()
         here.scene("produce", "--store=Small", "--name=first")
         receiver.wait_for(1, seconds=300)
