@@ -14,7 +14,7 @@ from tests.config.test_tenancy_api import BODIES, ROUTES, Route, store_of, world
 
 pytestmark = pytest.mark.django_db
 
-LISTS = [route for route in ROUTES if "list" in route.actions.values()]
+LISTS = [route for route in ROUTES if "list" in route.actions.values()]  # the catalogue's too
 TEXTS = st.one_of(
     st.text(alphabet=st.characters(codec=None), max_size=20),  # lone surrogates too
     st.sampled_from(
@@ -46,7 +46,7 @@ SCALARS = st.one_of(
     TEXTS,
 )
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=2), st.dictionaries(TEXTS, SCALARS, max_size=2))
-QUICKLY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+QUICKLY = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture

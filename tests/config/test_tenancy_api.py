@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -78,6 +79,17 @@ class Route:
         item: serializers.Serializer[Any] | None = items.child if isinstance(items, ItemList) else None
         return item
 
+    def references(self, action: str) -> dict[str, Any]:
+        """The rows that a body of this action may name, by field; of one store alone, or the test fails here."""
+        found = {}
+        for name, field in (self.item(action) or self.serializer(action)).fields.items():
+            if isinstance(field, serializers.ManyRelatedField):
+                field = field.child_relation
+            if isinstance(field, serializers.RelatedField) and not field.read_only:
+                assert isinstance(field, StoreRelatedField), f"{name} of {self} would take rows of every store"
+                found[name] = vars(field)["queryset"]
+        return found
+
     def __str__(self) -> str:
         return self.address
 
@@ -116,11 +128,8 @@ def routes() -> list[Route]:
 
 
 ROUTES = routes()
-every_route = pytest.mark.parametrize("route", ROUTES, ids=str)
-every_row_route = pytest.mark.parametrize("route", [route for route in ROUTES if route.of_a_row], ids=str)
-every_list = pytest.mark.parametrize(
-    "route", [route for route in ROUTES if "list" in route.actions.values() and route.of_rows], ids=str
-)
+OF_A_ROW = [route for route in ROUTES if route.of_a_row]
+LISTS = [route for route in ROUTES if "list" in route.actions.values() and route.of_rows]
 BODIES = [
     (route, method, action)
     for route in ROUTES
@@ -195,100 +204,82 @@ class TestRoutes:
         assert unguarded(lax) == ["/api/v1/Forgetful/", "/api/v1/Careless/"]
 
 
-@every_route
 class TestWithoutAGoodKey:
-    def refused(self, route: Route, client: APIClient, ours: dict[type[Model], Model]) -> None:
-        for method in METHODS:
+    def refused_everywhere(self, client: APIClient, ours: dict[type[Model], Model]) -> None:
+        for route, method in product(ROUTES, METHODS):
             response = getattr(client, method)(route.at(ours))
-            assert response.status_code == 401, method
-            assert response["WWW-Authenticate"] == "Api-Key"
+            assert (response.status_code, response["WWW-Authenticate"]) == (401, "Api-Key"), f"{method} {route}"
             if method != "head":
                 assert problem(response, 401)
 
-    def test_no_key(self, ours: dict[type[Model], Model], route: Route) -> None:
-        self.refused(route, APIClient(), ours)
+    def test_no_key(self, ours: dict[type[Model], Model]) -> None:
+        self.refused_everywhere(APIClient(), ours)
 
-    def test_a_key_that_was_revoked(self, ours: dict[type[Model], Model], route: Route) -> None:
+    def test_a_key_that_was_revoked(self, ours: dict[type[Model], Model]) -> None:
         client = app_of(store_of(ours))
         ApiKey.objects.update(revoked=True)
-        self.refused(route, client, ours)
+        self.refused_everywhere(client, ours)
 
-    def test_a_key_that_has_expired(self, ours: dict[type[Model], Model], route: Route) -> None:
+    def test_a_key_that_has_expired(self, ours: dict[type[Model], Model]) -> None:
         client = app_of(store_of(ours))
         ApiKey.objects.update(expiry_date=timezone.now() - timedelta(minutes=1))
-        self.refused(route, client, ours)
+        self.refused_everywhere(client, ours)
 
 
 class TestWithTheKeyOfAnotherStore:
-    @every_list
     def test_a_list_holds_only_its_own(
-        self, ours: dict[type[Model], Model], theirs: dict[type[Model], Model], stranger: APIClient, route: Route
+        self, ours: dict[type[Model], Model], theirs: dict[type[Model], Model], stranger: APIClient
     ) -> None:
-        shown = [str(row["id"]) for row in stranger.get(route.address, {"page_size": 200}).json()["results"]]
-        assert str(theirs[route.model].pk) in shown
-        of_theirs = route.model._default_manager.filter(store=store_of(theirs))
-        assert sorted(shown) == sorted(str(row.pk) for row in of_theirs)
+        for route in LISTS:
+            shown = [str(row["id"]) for row in stranger.get(route.address, {"page_size": 200}).json()["results"]]
+            assert str(theirs[route.model].pk) in shown, route
+            of_theirs = route.model._default_manager.filter(store=store_of(theirs))
+            assert sorted(shown) == sorted(str(row.pk) for row in of_theirs), route
 
-    @every_list
-    def test_a_list_of_a_store_without_rows_is_empty(self, ours: dict[type[Model], Model], route: Route) -> None:
-        assert app_of(make_store(name="Empty")).get(route.address).json()["results"] == []
+    def test_a_list_of_a_store_without_rows_is_empty(self, ours: dict[type[Model], Model]) -> None:
+        newcomer = app_of(make_store(name="Empty"))
+        assert {route.address: newcomer.get(route.address).json()["results"] for route in LISTS} == {
+            route.address: [] for route in LISTS
+        }
 
-    @every_row_route
-    def test_a_row_is_not_there(self, ours: dict[type[Model], Model], stranger: APIClient, route: Route) -> None:
-        row = ours[route.model]
-        before = type(row)._default_manager.filter(pk=row.pk).values().get()
-        for method in METHODS:
-            response = getattr(stranger, method)(route.at(ours), {})
-            there = method in route.actions and method in route.viewset.http_method_names
-            expected = 404 if there or (method == "head" and "get" in route.actions) else 405
-            assert response.status_code == expected, method
-            assert type(row)._default_manager.filter(pk=row.pk).values().get() == before
+    def test_a_row_is_not_there(self, ours: dict[type[Model], Model], stranger: APIClient) -> None:
+        for route in OF_A_ROW:
+            row = ours[route.model]
+            before = type(row)._default_manager.filter(pk=row.pk).values().get()
+            for method in METHODS:
+                response = getattr(stranger, method)(route.at(ours), {})
+                there = method in route.actions and method in route.viewset.http_method_names
+                expected = 404 if there or (method == "head" and "get" in route.actions) else 405
+                assert response.status_code == expected, f"{method} {route}"
+                after = type(row)._default_manager.filter(pk=row.pk).values().get()
+                assert after == before, f"{method} {route}"
 
-    @every_row_route
-    def test_the_same_row_is_there_for_its_own_store(self, ours: dict[type[Model], Model], route: Route) -> None:
-        if "get" in route.actions:
-            response = app_of(store_of(ours)).get(route.at(ours))
-            assert response.status_code == 200
-            if route.actions["get"] == "retrieve":
-                assert response.json()["id"] in (ours[route.model].pk, str(ours[route.model].pk))
+    def test_the_same_row_is_there_for_its_own_store(self, ours: dict[type[Model], Model]) -> None:
+        client = app_of(store_of(ours))
+        for route in OF_A_ROW:
+            if "get" in route.actions:
+                response = client.get(route.at(ours))
+                assert response.status_code == 200, route
+                if route.actions["get"] == "retrieve":
+                    assert response.json()["id"] in (ours[route.model].pk, str(ours[route.model].pk)), route
 
-    @pytest.mark.parametrize(
-        ("route", "method", "action"), BODIES, ids=lambda part: part if isinstance(part, str) else str(part)
-    )
     def test_what_a_body_refers_to_does_not_exist(
-        self,
-        ours: dict[type[Model], Model],
-        theirs: dict[type[Model], Model],
-        stranger: APIClient,
-        route: Route,
-        method: str,
-        action: str,
+        self, ours: dict[type[Model], Model], theirs: dict[type[Model], Model], stranger: APIClient
     ) -> None:
-        item = route.item(action)
-        for name, field in (item or route.serializer(action)).fields.items():
-            if isinstance(field, serializers.ManyRelatedField):
-                field = field.child_relation
-            if field.read_only or not isinstance(field, serializers.RelatedField):
-                continue
-            assert isinstance(field, StoreRelatedField), f"{name} of {route} would take rows of every store"
-            rows: Any = vars(field)["queryset"]
-            foreign = ours[rows.model].pk
-            body = {name: foreign}
-            response = getattr(stranger, method)(route.at(theirs), {"items": [body]} if item else body)
-            errors = response.json()["results"][0]["problem"]["errors"] if item else problem(response, 400)
-            found = {error["field"]: error for error in errors}[name]
-            assert (found["code"], found["message"]) == (
-                "does_not_exist",
-                f"Nothing of this store has the id {foreign}.",
-            )
+        for route, method, action in BODIES:
+            for name, rows in route.references(action).items():
+                foreign = ours[rows.model].pk
+                body: Any = {"items": [{name: foreign}]} if route.item(action) else {name: foreign}
+                response = getattr(stranger, method)(route.at(theirs), body)
+                errors = (
+                    response.json()["results"][0]["problem"]["errors"] if route.item(action) else problem(response, 400)
+                )
+                found = {error["field"]: error for error in errors}[name]
+                said = f"Nothing of this store has the id {foreign}."
+                assert (found["code"], found["message"]) == ("does_not_exist", said), f"{name} of {route}"
 
     def test_related_rows_were_looked_at(self) -> None:
-        fields = [
-            (route.address, name)
-            for route, _, action in BODIES
-            for name, field in (route.item(action) or route.serializer(action)).fields.items()
-            if isinstance(field, StoreRelatedField)
-        ]
+        fields = [(route.address, name) for route, _, action in BODIES for name in route.references(action)]
         assert ("/api/v1/wallet-transactions/", "customer") in fields
         assert ("/api/v1/wallet-transactions/bulk/", "customer") in fields
         assert ("/api/v1/coupons/", "offer") in fields
