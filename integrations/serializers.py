@@ -78,7 +78,8 @@ class IntegrationSerializer(StrictModelSerializer[Integration]):
 
     settings = SettingsField(
         required=False,
-        help_text="Those of its destination, secret ones among them. What is left out stays as it is; null removes it.",
+        help_text="Those of its destination, secret ones among them. What is left out stays as it is; null removes it. "
+        "Where an address leads to another host than before, the secrets must be given again.",
     )
     secrets_set = serializers.SerializerMethodField(help_text="The secret settings that are stored; never shown.")
     rate_limit = FiniteField(
