@@ -97,6 +97,9 @@ class IntegrationAdmin(StoreModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         integration = self.get_object(request, object_id)
+        if request.method == "POST" and integration and kind_of(integration) is None:
+            self.message_user(request, "Nothing was saved: its destination is not in this version.", messages.ERROR)
+            return self._to_page(integration)
         more = self.page_context(request, integration) if integration else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 

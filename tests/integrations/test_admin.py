@@ -500,3 +500,18 @@ class TestWhoMay:
         assert client.post(page(integration, part), entered(post="yes", on="0")).status_code in (302, 404)
         assert Integration.objects.values().get() == before
         assert "Shop" not in client.get(LIST).content.decode()
+
+
+class TestDestinationThatIsGone:
+    @pytest.mark.parametrize("part", ["change", "verify", "switch", "behave", "delete", "history"])
+    def test_no_page_of_it_breaks(self, client: Client, integration: Integration, part: str) -> None:
+        Integration.objects.filter(pk=integration.pk).update(destination="pigeon")
+        for answer in (client.get(page(integration, part)), client.post(page(integration, part), entered())):
+            assert answer.status_code < 500
+
+    def test_its_settings_are_not_overwritten(self, client: Client, integration: Integration) -> None:
+        Integration.objects.filter(pk=integration.pk).update(destination="pigeon")
+        before = Integration.objects.filter(pk=integration.pk).values().get()
+        answer = client.post(page(integration), entered(), follow=True)
+        assert said(answer) == ["Nothing was saved: its destination is not in this version."]
+        assert Integration.objects.filter(pk=integration.pk).values().get() == before
