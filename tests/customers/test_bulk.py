@@ -498,6 +498,18 @@ class TestQueries:
         self.assert_constant(few, many)
         assert Delivery.objects.filter(event_key="rewardavailable_create").count() == PAGE + 3
 
+    @pytest.mark.parametrize("address", [CUSTOMERS, TRANSACTIONS])
+    def test_items_that_say_the_same_are_found_without_the_database(
+        self, api: APIClient, customer: Customer, address: str
+    ) -> None:
+        counts = []
+        for number, count in enumerate((2, PAGE)):
+            item = {"email": f"{number}@example.com"} if address == CUSTOMERS else reward(reference=f"order-{number}")
+            with CaptureQueriesContext(connection) as captured:
+                assert bulk(api, address, [item] * count)["created"] == 1
+            counts.append(len(captured))
+        assert counts[0] >= counts[1]  # the first also judges the tier
+
     def test_refused_ones_cost_none(self, api: APIClient, customer: Customer) -> None:
         counts = []
         for count in (2, PAGE):
