@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 BUDGET = 5.0  # seconds that a sender goes on claiming, before its successor does
 FLUSH_EVERY = 0.1  # seconds that a result waits to be written with others
 FLUSH_AT = 100  # results
-LOOK_AGAIN = 0.05  # seconds between two looks for more work while slots are busy
+LOOK_AGAIN = 0.02  # seconds between two looks for more work while slots are busy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +118,13 @@ class Sender:
 
     def __init__(self, *, budget: float = BUDGET) -> None:
         self.slots = settings.SENDER_SLOTS
+        self.room = self.slots + self.slots // 2  # more than there are slots, so that none waits for a claim
         self.ends = time.monotonic() + budget
         self.done: SimpleQueue[Answer] = SimpleQueue()
         self.claimed: dict[UUID, Delivery] = {}  # whose call is under way
         self.probed: set[UUID] = set()  # of those, the probes of a closed lane
-        self.flying: Counter[UUID] = Counter()  # calls under way, by integration
+        self.flying: Counter[UUID] = Counter()  # under way or about to be, by integration
+        self.landed = 0  # since the last claim
         self.unwritten: list[Result] = []
         self.written_at = time.monotonic()
         self.written = 0
@@ -131,19 +133,21 @@ class Sender:
         """Send what is due; returns how many tries were made. Leaves a wake-up when work was left."""
         lanes.release_lost()
         next_look = 0.0
+        enough = max(1, self.slots // 4)  # a claim for fewer costs each of them too much
         helped = False
         while True:
             heartbeat.beat("sender")
             idle = not self.flying.total()
-            free = self.slots - self.flying.total()
+            free = self.room - self.flying.total()
             if time.monotonic() >= self.ends:
                 if idle:
                     break
-            elif free and (idle or time.monotonic() >= next_look):
+            elif free and (idle or self.landed >= enough or time.monotonic() >= next_look):
                 started, full = self._fill(free)
                 if idle and not started:
                     break
-                next_look = 0.0 if full else time.monotonic() + LOOK_AGAIN
+                self.landed = 0
+                next_look = time.monotonic() + LOOK_AGAIN
                 if full and not helped:
                     wake()  # there is more than this process can take at once
                     helped = True
@@ -212,6 +216,7 @@ class Sender:
     def _land(self, answer: Answer | None) -> None:
         if answer:
             delivery = self.claimed.pop(answer.delivery_id)
+            self.landed += 1
             self.flying[delivery.integration_id] -= 1
             self.unwritten.append(
                 Result(
