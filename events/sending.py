@@ -3,6 +3,7 @@
 The loop alone uses the database. The slots are threads that get frozen values, make the calls, and hand back results.
 """
 
+import json
 import logging
 import time
 from collections import Counter
@@ -125,6 +126,7 @@ class Sender:
         self.probed: set[UUID] = set()  # of those, the probes of a closed lane
         self.flying: Counter[UUID] = Counter()  # under way or about to be, by integration
         self.landed = 0  # since the last claim
+        self.adapters: dict[tuple[UUID, str, str, str], Destination | str] = {}
         self.unwritten: list[Result] = []
         self.written_at = time.monotonic()
         self.written = 0
@@ -169,7 +171,7 @@ class Sender:
 
     def _start(self, claim: lanes.Claim) -> None:
         adapters = {delivery.integration_id: delivery.integration for delivery in claim.deliveries}
-        built = {key: _adapter(integration) for key, integration in adapters.items()}
+        built = {key: self._adapter(integration) for key, integration in adapters.items()}
         _with_customers(claim.deliveries, built)
         lease_ends = time.monotonic() + lanes.LEASE.total_seconds()
         for delivery in claim.deliveries:
@@ -193,6 +195,17 @@ class Sender:
             if integration.pk in claim.probed:
                 self.probed.add(delivery.pk)
             slots().do(lambda parcel=parcel: self.done.put(transmit(parcel)))  # type: ignore[misc]
+
+    def _adapter(self, integration: Integration) -> Destination | str:
+        """The integration's destination, or why there is none. Made once, until its settings change: it keeps much ready."""
+        secrets, values = integration.encrypted_secrets, json.dumps(integration.settings, sort_keys=True)
+        key = (integration.pk, integration.destination, secrets, values)
+        if key not in self.adapters:
+            try:
+                self.adapters[key] = integration.adapter()
+            except (UnknownDestination, SecretsUnreadable) as error:
+                self.adapters[key] = str(error)
+        return self.adapters[key]
 
     def _end_here(self, delivery: Delivery, judgement: Judgement) -> None:
         """A result without a call."""
@@ -236,14 +249,6 @@ def _with_customers(deliveries: list[Delivery], adapters: Mapping[UUID, Destinat
     """Read the customers, whose consent counts, of those that go to a destination that messages people."""
     asking = {key for key, adapter in adapters.items() if isinstance(adapter, Destination) and adapter.channel}
     prefetch_related_objects([row for row in deliveries if row.integration_id in asking], "customer")
-
-
-def _adapter(integration: Integration) -> Destination | str:
-    """The integration's destination, or why there is none."""
-    try:
-        return integration.adapter()
-    except (UnknownDestination, SecretsUnreadable) as error:
-        return str(error)
 
 
 def deliver(*, budget: float = BUDGET) -> int:
