@@ -119,7 +119,7 @@ class Sender:
 
     def __init__(self, *, budget: float = BUDGET) -> None:
         self.slots = settings.SENDER_SLOTS
-        self.room = self.slots + self.slots // 2  # more than there are slots, so that none waits for a claim
+        self.room = self.slots + self.slots * 3 // 4  # more than there are slots, so that none waits for a claim
         self.ends = time.monotonic() + budget
         self.done: SimpleQueue[Answer] = SimpleQueue()
         self.claimed: dict[UUID, Delivery] = {}  # whose call is under way
@@ -135,7 +135,7 @@ class Sender:
         """Send what is due; returns how many tries were made. Leaves a wake-up when work was left."""
         lanes.release_lost()
         next_look = 0.0
-        enough = max(1, self.slots // 4)  # a claim for fewer costs each of them too much
+        enough = max(1, self.slots // 2)  # a claim for fewer costs each of them too much
         helped = False
         while True:
             heartbeat.beat("sender")
