@@ -137,6 +137,8 @@ class Sender:
         next_look = 0.0
         enough = max(1, self.slots // 2)  # a claim for fewer costs each of them too much
         helped = False
+        while time.monotonic() < self.ends and self._send_suspect():
+            heartbeat.beat("sender")
         while True:
             heartbeat.beat("sender")
             idle = not self.flying.total()
@@ -147,7 +149,11 @@ class Sender:
             elif free and (idle or self.landed >= enough or time.monotonic() >= next_look):
                 started, full = self._fill(free)
                 if idle and not started:
-                    break
+                    if self._send_suspect():
+                        continue
+                    if not lanes.may_claim():
+                        break
+                    time.sleep(LOOK_AGAIN)  # another sender has the lanes just now, or their rate lets nothing through
                 self.landed = 0
                 next_look = time.monotonic() + LOOK_AGAIN
                 if full and not helped:
@@ -160,14 +166,17 @@ class Sender:
 
     def _fill(self, free: int) -> tuple[int, bool]:
         """Claim for the free slots and start; returns how many were claimed, and whether there was room for no more."""
-        if not self.flying.total() and (claim := lanes.claim_suspect()).deliveries:
-            self._start(claim)
-            while self.flying.total():  # it may take the process with it: nothing else is under way until it is back
-                self._collect()
-            return 1, True
         claim = lanes.claim(free=free, slots=self.slots, flying=self.flying)
         self._start(claim)
         return len(claim.deliveries), claim.full
+
+    def _send_suspect(self) -> bool:
+        """Send one whose worker died with it, while nothing else is under way; returns whether there was one."""
+        claim = lanes.claim_suspect()
+        self._start(claim)
+        while self.flying.total():  # it may take the process with it
+            self._collect()
+        return bool(claim.deliveries)
 
     def _start(self, claim: lanes.Claim) -> None:
         adapters = {delivery.integration_id: delivery.integration for delivery in claim.deliveries}
