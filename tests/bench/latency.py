@@ -28,12 +28,11 @@ def orm(receiver: Receiver) -> Iterator[Measure]:
 
 def _measured(receiver: Receiver, *, suffix: str) -> Iterator[Measure]:
     store = world.make_store(receiver, "/ok", integrations=1)
-    runs = []
     with world.cluster():
         world.warm_up(store)
         switching.switch_on(store)
-        for _ in range(RUNS):
-            runs.append(_latencies(store, receiver, every=EVERY, seconds=SECONDS, sources=world.SOURCES[:1]))
+        sources = world.SOURCES[:1]
+        runs = [_latencies(store, receiver, every=EVERY, seconds=SECONDS, sources=sources) for _ in range(RUNS)]
     for name, share in (("p50", 0.5), ("p99", 0.99)):
         yield Measure.of(f"latency_{name}_ms{suffix}", [world.percentile(run, share) for run in runs], "ms")
 
