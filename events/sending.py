@@ -22,7 +22,7 @@ from events.models import Delivery, Occurrence
 from events.results import Result
 from events.slots import slots
 from events.waking import send_wake_up, wake
-from integrations.calling import Unjudged, call, fault
+from integrations.calling import CALL_TIMEOUT, Unjudged, call, fault
 from integrations.destinations import UnknownDestination
 from integrations.destinations.base import Destination, Judgement, Message, Selector, Skip, Verdict
 from integrations.encryption import SecretsUnreadable
@@ -60,8 +60,17 @@ class Answer:
     ours: bool  # the adapter failed, not the other side
 
 
-def transmit(parcel: Parcel) -> Answer:
+@dataclass(frozen=True)
+class Unstarted:
+    """A parcel that waited so long for a slot that its call could outlive its lease."""
+
+    delivery_id: UUID
+
+
+def transmit(parcel: Parcel) -> Answer | Unstarted:
     """One try, in a slot. Never raises: a faulty adapter's error is a result like any other."""
+    if time.monotonic() + CALL_TIMEOUT > parcel.lease_ends:
+        return Unstarted(parcel.delivery_id)
     started_at = timezone.now()
     ours = False
     said: list[Transcript] = []
@@ -121,13 +130,14 @@ class Sender:
         self.slots = settings.SENDER_SLOTS
         self.room = self.slots + self.slots * 3 // 4  # more than there are slots, so that none waits for a claim
         self.ends = time.monotonic() + budget
-        self.done: SimpleQueue[Answer] = SimpleQueue()
+        self.done: SimpleQueue[Answer | Unstarted] = SimpleQueue()
         self.claimed: dict[UUID, Delivery] = {}  # whose call is under way
         self.probed: set[UUID] = set()  # of those, the probes of a closed lane
         self.flying: Counter[UUID] = Counter()  # under way or about to be, by integration
         self.landed = 0  # since the last claim
         self.adapters: dict[tuple[UUID, str, str, str], Destination | str] = {}
         self.unwritten: list[Result] = []
+        self.unstarted: list[Delivery] = []
         self.written_at = time.monotonic()
         self.written = 0
 
@@ -232,14 +242,18 @@ class Sender:
         waited = time.monotonic() - self.written_at
         if len(self.unwritten) >= FLUSH_AT or waited >= FLUSH_EVERY or not self.flying.total():
             self.written += results.write(self.unwritten)
-            self.unwritten = []
+            results.give_back(self.unstarted)
+            self.unwritten, self.unstarted = [], []
             self.written_at = time.monotonic()
 
-    def _land(self, answer: Answer | None) -> None:
+    def _land(self, answer: Answer | Unstarted | None) -> None:
         if answer:
             delivery = self.claimed.pop(answer.delivery_id)
             self.landed += 1
             self.flying[delivery.integration_id] -= 1
+            if isinstance(answer, Unstarted):
+                self.unstarted.append(delivery)
+                return
             self.unwritten.append(
                 Result(
                     delivery=delivery,

@@ -146,15 +146,16 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=HOSTS, pool_maxsize=pool_size)  # max_retries: 0
         self.poolmanager.pool_classes_by_scheme = POOLS
 
-    def get_connection_with_tls_context(  # type: ignore[override]  # the stubs name private types
+    def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: object, proxies: object = None, cert: object = None
     ) -> HTTPConnectionPool:
         target = call.target  # read once, for all
-        return self.poolmanager.connection_from_host(
+        pool: HTTPConnectionPool = self.poolmanager.connection_from_host(
             target.host, target.port, target.scheme, pool_kwargs={"ssl_context": self._tls}
         )
+        return pool
 
-    def request_url(self, request: requests.PreparedRequest, proxies: object) -> str:  # type: ignore[override]
+    def request_url(self, request: requests.PreparedRequest, proxies: object) -> str:
         return call.target.path
 
     def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:

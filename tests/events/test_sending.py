@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from customers.models import Customer, Store
-from events import sending
+from events import lanes, sending
 from events.models import Attempt, Delivery, Exchange, Lane, Notice, Subscription, Tally
 from events.models.delivery import DeliveryStatus, Outcome
 from integrations import destinations
@@ -69,6 +70,31 @@ class TestSent:
         assert len({request.headers["webhook-id"] for request in receiver.got}) == 30
         assert set(Delivery.objects.values_list("status", flat=True)) == {"sent"}
         assert sum(Tally.objects.values_list("sent", flat=True)) == 30
+
+    def test_what_waited_too_long_for_a_slot_is_given_back_without_a_try(
+        self, integration: Integration, customer: Customer, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (delivery,) = make_due(make_subscription(integration), customer)
+        monkeypatch.setattr(lanes, "LEASE", timedelta(seconds=5))  # a call may take 10
+        assert sending.deliver(budget=0.1) == 0
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.tries, delivery.claim) == ("pending", 0, None)
+        assert not receiver.got
+        assert not Attempt.objects.exists()
+
+    @pytest.mark.postgresql
+    def test_many_cost_hardly_more_queries_than_few(
+        self, integration: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        subscription = make_subscription(integration)
+        counts = []
+        for number in (2, 40):
+            make_due(subscription, customer, number)
+            with CaptureQueriesContext(connection) as queries:
+                sending.deliver(budget=60)
+            counts.append(len(queries))
+        assert len(receiver.got) == 42
+        assert counts[1] - counts[0] < 38, "each delivery has a query of its own"
 
     def test_nothing_due_makes_no_call(self, integration: Integration, receiver: Receiver) -> None:
         assert sending.deliver() == 0
