@@ -78,7 +78,7 @@ def _latencies(
                 marks.append(time.monotonic())
     path = f"/ok/{sources[0]}"
     ours = Delivery.objects.filter(store=store, integration__settings__url=receiver.url(path)).exclude(pk__in=known)
-    committed = dict(zip(map(str, ours.order_by("occurrence").values_list("pk", flat=True)), marks, strict=True))
+    committed = dict(zip(map(str, ours.order_by("occurrence_id").values_list("pk", flat=True)), marks, strict=True))
     arrived: dict[str, Arrival] = {}
 
     def all_there() -> bool:

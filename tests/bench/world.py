@@ -56,6 +56,7 @@ def record_rewards(store: Store, total: int, *, sources: Sequence[str] = SOURCES
     customer = Customer.objects.filter(store=store).first() or factories.make_customer(
         store, name="Ada Lovelace", external_id="1815", mobile="+4915112345678", country="DE"
     )
+    customer.store = customer.wallet.store = store  # as whoever writes has it
     turn = cycle(sources)
     while total > 0:
         now = timezone.now()
