@@ -32,6 +32,7 @@ from integrations.transcript import Transcript
 logger = logging.getLogger(__name__)
 
 BUDGET = 5.0  # seconds that a sender goes on claiming, before its successor does
+OVERTIME = 10.0  # seconds more, while calls are under way: only for integrations that have none, lest a tool that hangs stop all
 FLUSH_EVERY = 0.1  # seconds that a result waits to be written with others
 FLUSH_AT = 100  # results
 LOOK_AGAIN = 0.02  # seconds between two looks for more work while slots are busy
@@ -153,11 +154,11 @@ class Sender:
             heartbeat.beat("sender")
             idle = not self.flying.total()
             free = self.room - self.flying.total()
-            if time.monotonic() >= self.ends:
-                if idle:
-                    break
-            elif free and (idle or self.landed >= enough or time.monotonic() >= next_look):
-                started, full = self._fill(free)
+            over = time.monotonic() - self.ends
+            if over >= 0 and idle:
+                break
+            if over < OVERTIME and free and (idle or self.landed >= enough or time.monotonic() >= next_look):
+                started, full = self._fill(free, over=over >= 0)
                 if idle and not started:
                     if self._send_suspect():
                         continue
@@ -174,9 +175,10 @@ class Sender:
             send_wake_up()
         return self.written
 
-    def _fill(self, free: int) -> tuple[int, bool]:
+    def _fill(self, free: int, *, over: bool) -> tuple[int, bool]:
         """Claim for the free slots and start; returns how many were claimed, and whether there was room for no more."""
-        claim = lanes.claim(free=free, slots=self.slots, flying=self.flying)
+        flying = dict.fromkeys(+self.flying, self.room) if over else self.flying
+        claim = lanes.claim(free=free, slots=self.slots, flying=flying)
         self._start(claim)
         return len(claim.deliveries), claim.full
 

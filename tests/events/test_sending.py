@@ -1,6 +1,7 @@
 """Sending: what goes out, what becomes of it, and that nobody is blocked by somebody else's trouble."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -446,3 +447,35 @@ class TestIsolation:
         assert sending.deliver(budget=60) == 16
         watcher.join()
         assert seen == [True]
+
+    @pytest.mark.postgresql
+    def test_a_sender_whose_time_is_over_goes_on_for_others_while_one_hangs(
+        self, store: Store, customer: Customer, receiver: Receiver
+    ) -> None:
+        gate = threading.Event()
+        receiver.choose = lambda request: Answer(gate=gate) if request.path == "/slow" else None
+        make_due(make_subscription(webhook(store, receiver, "/slow")), customer, 2)
+        quick = make_subscription(webhook(store, receiver, "/quick"), "lead_create")
+        began = time.monotonic()
+
+        def record_when_its_time_is_over() -> None:
+            try:
+                receiver.wait_for(2, seconds=60)
+                while time.monotonic() < began + 1:
+                    gate.wait(0.05)
+                factories.make_customer(store)
+                while not Delivery.objects.filter(subscription=quick, status="sent").exists():
+                    if time.monotonic() > began + 8:  # the calls that hang are given up after 10 s
+                        return
+                    gate.wait(0.02)
+                seen.append(True)
+            finally:
+                gate.set()
+                connections.close_all()
+
+        seen: list[bool] = []
+        watcher = threading.Thread(target=record_when_its_time_is_over)
+        watcher.start()
+        assert sending.deliver(budget=1) == 3
+        watcher.join()
+        assert seen
