@@ -175,7 +175,7 @@ Q_CLUSTER = {
 
 # Exact host:port pairs on private networks that integrations may call. Everything else that is not public is refused.
 ALLOWED_PRIVATE_HOSTS: frozenset[str] = frozenset(env.list("ALLOWED_PRIVATE_HOSTS", default=[]))
-SENDER_SLOTS: int = env.int("SENDER_SLOTS", default=32)  # calls at the same time, per worker process
+SENDER_SLOTS: int = env.int("SENDER_SLOTS", default=64)  # calls at the same time, per worker process
 
 # The built-in sandbox receiver: offered as a destination, and its one address allowed, only with SANDBOX=1.
 SANDBOX: bool = env.bool("SANDBOX", default=False)

@@ -7,15 +7,27 @@ from typing import Any
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from customers.facts import Fact
-from events import catalogue
+from events import catalogue, rows
 from events.catalogue import EventType
 from events.models import Delivery, Occurrence, Subscription
+from events.models.delivery import DeliveryStatus
 from events.restrictions import RestrictionError, judge
 from events.waking import wake
 
 logger = logging.getLogger(__name__)
+
+# What a new delivery has beside what it is about; its times are the database's.
+NEW = {
+    "status": DeliveryStatus.PENDING.value,
+    "reason": "",
+    "tries": 0,
+    "is_test": False,
+    "suspect": False,
+    "deaths": 0,
+}
 
 
 def record(facts: Sequence[Fact]) -> None:
@@ -34,9 +46,9 @@ def record(facts: Sequence[Fact]) -> None:
         heard = [occurrence for occurrence in those if not occurrence.silent]
         keys = {occurrence.event_key for occurrence in heard}
         subscriptions = list(Subscription.objects.wanting(store_id=store_id, event_keys=keys)) if keys else []
-        deliveries = [delivery for occurrence in heard for delivery in _deliveries(occurrence, subscriptions)]
+        matching = [(one, subscription) for one in heard for subscription in _matching(one, subscriptions)]
         Occurrence.objects.bulk_create(those)
-        _write(deliveries)
+        _write(matching)
 
 
 def evaluate_again(occurrence: Occurrence) -> int:
@@ -57,15 +69,31 @@ def evaluate_again(occurrence: Occurrence) -> int:
         wanting = Subscription.objects.wanting(store_id=occurrence.store_id, event_keys={occurrence.event_key})
         known = occurrence.deliveries.values("subscription")
         subscriptions = wanting.filter(created_at__lte=occurrence.occurred_at).exclude(pk__in=known)
-        deliveries = [] if occurrence.silent else _deliveries(occurrence, list(subscriptions))
+        matching = [] if occurrence.silent else _matching(occurrence, list(subscriptions))
         occurrence.save(update_fields=["error", "customer", "payload", "unbuilt"])
-        _write(deliveries)
-    return len(deliveries)
+        _write([(occurrence, subscription) for subscription in matching])
+    return len(matching)
 
 
-def _write(deliveries: list[Delivery]) -> None:
+def _write(found: list[tuple[Occurrence, Subscription]]) -> None:
+    """A delivery for each of these pairs; the occurrences are saved."""
+    deliveries = [
+        {
+            "id": uuid7(),
+            "store_id": occurrence.store_id,
+            "occurrence_id": occurrence.pk,
+            "subscription_id": subscription.pk,
+            "integration_id": subscription.integration_id,
+            "customer_id": occurrence.customer_id,
+            "event_key": occurrence.event_key,
+            "event_name": subscription.event_name,
+            "label": subscription.label,
+            **NEW,
+        }
+        for occurrence, subscription in found
+    ]
     if deliveries:
-        Delivery.objects.bulk_create(deliveries, batch_size=500)
+        rows.insert(Delivery, deliveries)
         transaction.on_commit(wake, robust=True)
 
 
@@ -145,11 +173,11 @@ def _build_again(occurrence: Occurrence) -> None:
         occurrence.error = f"The payload could not be built: {_said(error)}"
 
 
-def _deliveries(occurrence: Occurrence, subscriptions: list[Subscription]) -> list[Delivery]:
-    """A delivery for each of these send events that matches; what cannot be judged is noted on the occurrence."""
+def _matching(occurrence: Occurrence, subscriptions: list[Subscription]) -> list[Subscription]:
+    """Those of these send events that match; what cannot be judged is noted on the occurrence."""
     if occurrence.unbuilt is not None or not occurrence.payload:
         return []
-    deliveries = []
+    matching = []
     for subscription in subscriptions:
         if subscription.event_key != occurrence.event_key:
             continue
@@ -167,19 +195,8 @@ def _deliveries(occurrence: Occurrence, subscriptions: list[Subscription]) -> li
         if problems:
             occurrence.error = f"{occurrence.error}\n{subscription.event_name}: {' '.join(problems)}".strip()
         if matches:
-            deliveries.append(
-                Delivery(
-                    store_id=occurrence.store_id,
-                    occurrence=occurrence,
-                    subscription=subscription,
-                    integration_id=subscription.integration_id,
-                    customer_id=occurrence.customer_id,
-                    event_key=occurrence.event_key,
-                    event_name=subscription.event_name,
-                    label=subscription.label,
-                )
-            )
-    return deliveries
+            matching.append(subscription)
+    return matching
 
 
 def _said(error: Exception) -> str:

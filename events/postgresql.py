@@ -73,7 +73,7 @@ def _of(alias: str, columns: Iterable[str]) -> str:
 _DELIVERY = _columns(
     Delivery,
     *("id", "store_id", "occurrence_id", "subscription_id", "integration_id", "customer_id", "event_key", "event_name"),
-    *("status", "tries", "is_test", "recorded_at", "claim", "suspect"),
+    *("status", "tries", "is_test", "recorded_at", "claim", "suspect", "resent_as"),
 )
 _OCCURRENCE = _columns(Occurrence, "id", "event_id", "event_key", "occurred_at")  # and its payload
 _TAKE = f"""

@@ -94,12 +94,12 @@ def _lock(results: Sequence[Result]) -> list[tuple[Delivery, Result]]:
     return [(row, result) for row, result in found if row.claim == result.delivery.claim]
 
 
-def give_back(claims: Iterable[tuple[UUID, UUID]]) -> None:
-    """Claimed deliveries (id, claim) that were never started are pending again, without a try."""
-    for pk, mark in claims:
-        Delivery.objects.filter(pk=pk, claim=mark, status=DeliveryStatus.SENDING).update(
-            status=DeliveryStatus.PENDING, claim=None, leased_until=None
-        )
+def give_back(claimed: Sequence[Delivery]) -> None:
+    """Deliveries that were claimed and never started are pending again, without a try, if they are still this sender's."""
+    if claimed:
+        ids, marks = [row.pk for row in claimed], {row.claim for row in claimed}
+        ours = Delivery.objects.filter(pk__in=ids, claim__in=marks, status=DeliveryStatus.SENDING)
+        ours.update(status=DeliveryStatus.PENDING, claim=None, leased_until=None)
 
 
 def _write_lanes(results: list[Result], now: datetime) -> set[UUID]:

@@ -3,6 +3,7 @@
 The loop alone uses the database. The slots are threads that get frozen values, make the calls, and hand back results.
 """
 
+import json
 import logging
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from events.models import Delivery, Occurrence
 from events.results import Result
 from events.slots import slots
 from events.waking import send_wake_up, wake
-from integrations.calling import Unjudged, call, fault
+from integrations.calling import CALL_TIMEOUT, Unjudged, call, fault
 from integrations.destinations import UnknownDestination
 from integrations.destinations.base import Destination, Judgement, Message, Selector, Skip, Verdict
 from integrations.encryption import SecretsUnreadable
@@ -31,9 +32,10 @@ from integrations.transcript import Transcript
 logger = logging.getLogger(__name__)
 
 BUDGET = 5.0  # seconds that a sender goes on claiming, before its successor does
+OVERTIME = 10.0  # seconds more, while calls are under way: only for integrations that have none, lest a tool that hangs stop all
 FLUSH_EVERY = 0.1  # seconds that a result waits to be written with others
 FLUSH_AT = 100  # results
-LOOK_AGAIN = 0.05  # seconds between two looks for more work while slots are busy
+LOOK_AGAIN = 0.02  # seconds between two looks for more work while slots are busy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,17 @@ class Answer:
     ours: bool  # the adapter failed, not the other side
 
 
-def transmit(parcel: Parcel) -> Answer:
+@dataclass(frozen=True)
+class Unstarted:
+    """A parcel that waited so long for a slot that its call could outlive its lease."""
+
+    delivery_id: UUID
+
+
+def transmit(parcel: Parcel) -> Answer | Unstarted:
     """One try, in a slot. Never raises: a faulty adapter's error is a result like any other."""
+    if time.monotonic() + CALL_TIMEOUT > parcel.lease_ends:
+        return Unstarted(parcel.delivery_id)
     started_at = timezone.now()
     ours = False
     said: list[Transcript] = []
@@ -118,12 +129,16 @@ class Sender:
 
     def __init__(self, *, budget: float = BUDGET) -> None:
         self.slots = settings.SENDER_SLOTS
+        self.room = self.slots + self.slots * 3 // 4  # more than there are slots, so that none waits for a claim
         self.ends = time.monotonic() + budget
-        self.done: SimpleQueue[Answer] = SimpleQueue()
+        self.done: SimpleQueue[Answer | Unstarted] = SimpleQueue()
         self.claimed: dict[UUID, Delivery] = {}  # whose call is under way
         self.probed: set[UUID] = set()  # of those, the probes of a closed lane
-        self.flying: Counter[UUID] = Counter()  # calls under way, by integration
+        self.flying: Counter[UUID] = Counter()  # under way or about to be, by integration
+        self.landed = 0  # since the last claim
+        self.adapters: dict[tuple[UUID, str, str, str], Destination | str] = {}
         self.unwritten: list[Result] = []
+        self.unstarted: list[Delivery] = []
         self.written_at = time.monotonic()
         self.written = 0
 
@@ -131,19 +146,27 @@ class Sender:
         """Send what is due; returns how many tries were made. Leaves a wake-up when work was left."""
         lanes.release_lost()
         next_look = 0.0
+        enough = max(1, self.slots // 2)  # a claim for fewer costs each of them too much
         helped = False
+        while time.monotonic() < self.ends and self._send_suspect():
+            heartbeat.beat("sender")
         while True:
             heartbeat.beat("sender")
             idle = not self.flying.total()
-            free = self.slots - self.flying.total()
-            if time.monotonic() >= self.ends:
-                if idle:
-                    break
-            elif free and (idle or time.monotonic() >= next_look):
-                started, full = self._fill(free)
+            free = self.room - self.flying.total()
+            over = time.monotonic() - self.ends
+            if over >= 0 and idle:
+                break
+            if over < OVERTIME and free and (idle or self.landed >= enough or time.monotonic() >= next_look):
+                started, full = self._fill(free, over=over >= 0)
                 if idle and not started:
-                    break
-                next_look = 0.0 if full else time.monotonic() + LOOK_AGAIN
+                    if self._send_suspect():
+                        continue
+                    if not lanes.may_claim():
+                        break
+                    time.sleep(LOOK_AGAIN)  # another sender has the lanes just now, or their rate lets nothing through
+                self.landed = 0
+                next_look = time.monotonic() + LOOK_AGAIN
                 if full and not helped:
                     wake()  # there is more than this process can take at once
                     helped = True
@@ -152,20 +175,24 @@ class Sender:
             send_wake_up()
         return self.written
 
-    def _fill(self, free: int) -> tuple[int, bool]:
+    def _fill(self, free: int, *, over: bool) -> tuple[int, bool]:
         """Claim for the free slots and start; returns how many were claimed, and whether there was room for no more."""
-        if not self.flying.total() and (claim := lanes.claim_suspect()).deliveries:
-            self._start(claim)
-            while self.flying.total():  # it may take the process with it: nothing else is under way until it is back
-                self._collect()
-            return 1, True
-        claim = lanes.claim(free=free, slots=self.slots, flying=self.flying)
+        flying = dict.fromkeys(+self.flying, self.room) if over else self.flying
+        claim = lanes.claim(free=free, slots=self.slots, flying=flying)
         self._start(claim)
         return len(claim.deliveries), claim.full
 
+    def _send_suspect(self) -> bool:
+        """Send one whose worker died with it, while nothing else is under way; returns whether there was one."""
+        claim = lanes.claim_suspect()
+        self._start(claim)
+        while self.flying.total():  # it may take the process with it
+            self._collect()
+        return bool(claim.deliveries)
+
     def _start(self, claim: lanes.Claim) -> None:
         adapters = {delivery.integration_id: delivery.integration for delivery in claim.deliveries}
-        built = {key: _adapter(integration) for key, integration in adapters.items()}
+        built = {key: self._adapter(integration) for key, integration in adapters.items()}
         _with_customers(claim.deliveries, built)
         lease_ends = time.monotonic() + lanes.LEASE.total_seconds()
         for delivery in claim.deliveries:
@@ -190,6 +217,17 @@ class Sender:
                 self.probed.add(delivery.pk)
             slots().do(lambda parcel=parcel: self.done.put(transmit(parcel)))  # type: ignore[misc]
 
+    def _adapter(self, integration: Integration) -> Destination | str:
+        """The integration's destination, or why there is none. Made once, until its settings change: it keeps much ready."""
+        secrets, values = integration.encrypted_secrets, json.dumps(integration.settings, sort_keys=True)
+        key = (integration.pk, integration.destination, secrets, values)
+        if key not in self.adapters:
+            try:
+                self.adapters[key] = integration.adapter()
+            except (UnknownDestination, SecretsUnreadable) as error:
+                self.adapters[key] = str(error)
+        return self.adapters[key]
+
     def _end_here(self, delivery: Delivery, judgement: Judgement) -> None:
         """A result without a call."""
         now = timezone.now()
@@ -206,13 +244,18 @@ class Sender:
         waited = time.monotonic() - self.written_at
         if len(self.unwritten) >= FLUSH_AT or waited >= FLUSH_EVERY or not self.flying.total():
             self.written += results.write(self.unwritten)
-            self.unwritten = []
+            results.give_back(self.unstarted)
+            self.unwritten, self.unstarted = [], []
             self.written_at = time.monotonic()
 
-    def _land(self, answer: Answer | None) -> None:
+    def _land(self, answer: Answer | Unstarted | None) -> None:
         if answer:
             delivery = self.claimed.pop(answer.delivery_id)
+            self.landed += 1
             self.flying[delivery.integration_id] -= 1
+            if isinstance(answer, Unstarted):
+                self.unstarted.append(delivery)
+                return
             self.unwritten.append(
                 Result(
                     delivery=delivery,
@@ -231,14 +274,6 @@ def _with_customers(deliveries: list[Delivery], adapters: Mapping[UUID, Destinat
     """Read the customers, whose consent counts, of those that go to a destination that messages people."""
     asking = {key for key, adapter in adapters.items() if isinstance(adapter, Destination) and adapter.channel}
     prefetch_related_objects([row for row in deliveries if row.integration_id in asking], "customer")
-
-
-def _adapter(integration: Integration) -> Destination | str:
-    """The integration's destination, or why there is none."""
-    try:
-        return integration.adapter()
-    except (UnknownDestination, SecretsUnreadable) as error:
-        return str(error)
 
 
 def deliver(*, budget: float = BUDGET) -> int:

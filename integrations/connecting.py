@@ -25,6 +25,7 @@ from integrations.http_message import Target, host_and_port
 LOOKUP_SECONDS = 3.0
 LOOKUPS = 8  # at the same time
 ADDRESSES = 4  # of one name that are tried; all are checked
+TOGETHER = 16_000  # bytes of a body that goes out with its header block: in one system call, and one record of TLS
 IDLE_SECONDS = 30.0  # firewalls forget a silent connection without telling either end, most after 60 s or more
 
 type_resolve = Callable[[str, int], Sequence[str]]
@@ -148,14 +149,24 @@ class StaleConnectionError(Exception):
 class _Connection(HTTPConnection):
     answered = False  # this socket has carried an answer before
     idle_since = float("inf")
+    head: bytes | None = None  # the header block, as long as it waits for the body
 
     def _new_conn(self) -> socket.socket:
         self.answered = False
         return call.dialler.connect(self._dns_host, self.port)
 
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **more: Any) -> None:
+        self.head = b"" if body and len(body) <= TOGETHER else None
+        super().request(method, url, body, *args, **more)
+
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
+        if self.head == b"":
+            self.head = data
+            return
+        if self.head:
+            data, self.head = self.head + data, None
         try:
             super().send(data)
         except TimeoutError:

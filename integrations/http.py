@@ -17,6 +17,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import HTTPConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
 from integrations.connecting import POOLS, Dialler, StaleConnectionError, call, system_resolve, type_resolve
@@ -145,11 +146,17 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=HOSTS, pool_maxsize=pool_size)  # max_retries: 0
         self.poolmanager.pool_classes_by_scheme = POOLS
 
-    def build_connection_pool_key_attributes(  # type: ignore[override]  # the stubs name private types
-        self, request: requests.PreparedRequest, verify: object, cert: object = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: object, proxies: object = None, cert: object = None
+    ) -> HTTPConnectionPool:
         target = call.target  # read once, for all
-        return {"scheme": target.scheme, "host": target.host, "port": target.port}, {"ssl_context": self._tls}
+        pool: HTTPConnectionPool = self.poolmanager.connection_from_host(
+            target.host, target.port, target.scheme, pool_kwargs={"ssl_context": self._tls}
+        )
+        return pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: object) -> str:
+        return call.target.path
 
     def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:
         """Nothing: the context trusts what it shall (requests would load its bundle again for each connection)."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -78,11 +79,12 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where a URL leads; `host` is a lower-case ASCII name or an IP address, without brackets."""
+    """Where a URL leads; `host` is a lower-case ASCII name or an IP address, without brackets; `path` has the query."""
 
     scheme: str
     host: str
     port: int
+    path: str
     url: str
 
     @property
@@ -104,6 +106,7 @@ def check_url(url: str) -> None:
     target_of(url)
 
 
+@lru_cache(maxsize=256)  # the same few URLs, again and again
 def target_of(url: str) -> Target:
     """The parts of a URL. All else goes by them, so no second parser can read the same URL in another way.
 
@@ -130,8 +133,9 @@ def target_of(url: str) -> Target:
     port = PORTS[parsed.scheme] if parsed.port is None else parsed.port
     if port == 0:
         raise BadRequest("The address has a port that does not exist.")
-    url = f"{parsed.scheme}://{host_and_port(host, port)}{parsed.request_uri}"
-    return Target(scheme=parsed.scheme, host=host, port=port, url=url)
+    path = parsed.request_uri
+    url = f"{parsed.scheme}://{host_and_port(host, port)}{path}"
+    return Target(scheme=parsed.scheme, host=host, port=port, path=path, url=url)
 
 
 def _checked_host(host: str) -> str:

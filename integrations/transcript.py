@@ -69,6 +69,8 @@ def transcript(request: Request, outcome: Response | HttpError | None, *, secret
     """
     masks = _masks(frozenset(secrets))
     answer = outcome if isinstance(outcome, Response) else None
+    if not _spans(_together(request, outcome), masks):  # as good as always: one search instead of one for each part
+        masks = _NO_MASKS
     return Transcript(
         request_method=_kept(request.method, masks, limit=HEADER),
         request_url=_kept(_USERINFO.sub(f"{MASK}@", request.url), masks, limit=URL),
@@ -96,6 +98,9 @@ def one_line(text: str, *, secrets: Collection[str]) -> str:
 class _Masks:
     written: tuple[re.Pattern[str], ...]  # each matches one secret, in all its spellings
     encoded: tuple[str, ...]  # what of a secret is the same in any base64 text that holds it
+
+
+_NO_MASKS = _Masks((), ())
 
 
 @lru_cache(maxsize=256)
@@ -130,14 +135,17 @@ def _base64_cores(secret: bytes) -> Iterable[str]:
         yield encoded[first:last].translate(str.maketrans("+/", "-_"))
 
 
-def _storable(text: str) -> str:
+def _storable(content: str | bytes) -> str:
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content
+    if text.isascii() and "\0" not in text:
+        return text
     # NUL goes first of all: taken out later, it could put a secret together again.
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
 
 
 def _kept(content: str | bytes, masks: _Masks, *, limit: int) -> str:
     """The first `limit` bytes with the secrets masked. A secret across the cut is masked like any other."""
-    text = _storable(content.decode(errors="replace") if isinstance(content, bytes) else content)
+    text = _storable(content)
     end = len(text.encode()[:limit].decode(errors="ignore")) if len(text) * 4 > limit else len(text)
     kept, at = [], 0
     for start, stop in _spans(text, masks):
@@ -148,6 +156,17 @@ def _kept(content: str | bytes, masks: _Masks, *, limit: int) -> str:
             at = stop
     kept.append(text[at:end])
     return "".join(kept)
+
+
+def _together(request: Request, outcome: Response | HttpError | None) -> str:
+    """All that is kept. No secret has a NUL, so none is found across two parts."""
+    parts: list[str | bytes] = [request.method, request.url, request.body]
+    parts += [*request.headers, *request.headers.values()]
+    if isinstance(outcome, Response):
+        parts += [outcome.body, *outcome.headers, *outcome.headers.values()]
+    elif outcome:
+        parts.append(outcome.summary)
+    return "\0".join(map(_storable, parts))
 
 
 def _spans(text: str, masks: _Masks) -> list[tuple[int, int]]:

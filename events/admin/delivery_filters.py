@@ -34,8 +34,8 @@ class StatusFilter(ChoiceFilter):
         chosen = self.chosen()
         if chosen is None or store is None:
             return rows
-        readings = {HELD: lambda: rows.held_in(store), RETRYING: rows.retrying}
-        return readings[chosen]() if chosen in readings else rows.filter(status=chosen)
+        readings = {HELD: rows.held_in, RETRYING: rows.retrying_in}
+        return readings[chosen](store) if chosen in readings else rows.filter(status=chosen)
 
 
 class EventFilter(ChoiceFilter):

@@ -107,6 +107,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """The reading retrying: pending, not held, after at least one try."""
         return self.filter(~_switched_off_or_closed(), status=DeliveryStatus.PENDING, is_test=False, tries__gt=0)
 
+    def retrying_in(self, store: Store) -> "DeliveryQuerySet":
+        """What `retrying()` finds in this store: nothing while its events are off, without a look at all that is pending."""
+        return self.retrying().filter(store=store) if store.events_on else self.none()
+
     def with_reading(self) -> "DeliveryQuerySet":
         """Each row with its `reading`: held and retrying where they hold of it, else its status."""
         pending = Q(status=DeliveryStatus.PENDING, is_test=False)

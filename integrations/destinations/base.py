@@ -143,7 +143,8 @@ def what_it_said(content: Any, *, depth: int = 4) -> str:
 class Destination(ABC):
     """An adapter for one kind of tool, made with the settings of one integration.
 
-    Instances are shared by threads: they keep nothing but their settings, and touch no database.
+    Instances are shared by threads: they keep nothing but their settings and what follows from them (`cached_property`),
+    and touch no database.
     """
 
     key: ClassVar[str]

@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -85,22 +85,33 @@ class Webhook(Destination):
             read_headers(text)
             return text
 
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        return read_headers(self.settings.get("headers") or "")
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return Signer(self.settings["signing_secret"])
+
     def calls(self, message: Message) -> Iterator[Request]:
         body = envelope(message)
         now = datetime.now(UTC)  # of the attempt: receivers refuse a signature that is more than 5 minutes old
         yield Request(
             url=self.settings["url"],
             headers={
-                **read_headers(self.settings.get("headers") or ""),
+                **self._headers,
                 "Content-Type": "application/json",
                 "webhook-id": str(message.id),
                 "webhook-timestamp": str(int(now.timestamp())),
-                "webhook-signature": Signer(self.settings["signing_secret"]).sign(str(message.id), now, body.decode()),
+                "webhook-signature": self._signer.sign(str(message.id), now, body.decode()),
             },
             body=body,
         )
 
     def secrets(self) -> Collection[str]:
-        headers: dict[str, Any] = read_headers(self.settings.get("headers") or "")
         secret = self.settings["signing_secret"]
-        return [secret, secret.removeprefix("whsec_"), *headers.values()]  # a receiver may keep it without its prefix
+        return [
+            secret,
+            secret.removeprefix("whsec_"),
+            *self._headers.values(),
+        ]  # a receiver may keep it without its prefix

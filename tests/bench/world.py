@@ -34,9 +34,9 @@ def make_tables() -> None:
     call_command("migrate", verbosity=0)
 
 
-def make_store(receiver: Receiver, path: str, *, integrations: int = 4, **fields: Any) -> Store:
+def make_store(receiver: Receiver, path: str, *, integrations: int = 4, name: str = "Bench", **fields: Any) -> Store:
     """A store whose events are off, with so many integrations; each gets the rewards of a source of its own."""
-    store = factories.make_store(events_on=False)
+    store = factories.make_store(name=name, events_on=False)
     for source in SOURCES[:integrations]:
         add_integration(store, receiver, f"{path}/{source}", source=source, **fields)
     return store
@@ -56,6 +56,7 @@ def record_rewards(store: Store, total: int, *, sources: Sequence[str] = SOURCES
     customer = Customer.objects.filter(store=store).first() or factories.make_customer(
         store, name="Ada Lovelace", external_id="1815", mobile="+4915112345678", country="DE"
     )
+    customer.store = customer.wallet.store = store  # as whoever writes has it
     turn = cycle(sources)
     while total > 0:
         now = timezone.now()
@@ -91,6 +92,11 @@ def wait_until(holds: Callable[[], Any], *, seconds: float, every: float = 0.01)
 def unfinished(store: Store) -> bool:
     """Whether a delivery of this store is pending or being sent: one look at an index."""
     return Delivery.objects.unfinished().filter(store=store).order_by().exists()
+
+
+def count_unfinished(store: Store) -> int:
+    """How many."""
+    return Delivery.objects.unfinished().filter(store=store).order_by().count()
 
 
 def time_to_send(store: Store, *, seconds: float = 120) -> float:

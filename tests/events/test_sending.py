@@ -1,16 +1,18 @@
 """Sending: what goes out, what becomes of it, and that nobody is blocked by somebody else's trouble."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from customers.models import Customer, Store
-from events import sending
+from events import lanes, sending
 from events.models import Attempt, Delivery, Exchange, Lane, Notice, Subscription, Tally
 from events.models.delivery import DeliveryStatus, Outcome
 from integrations import destinations
@@ -69,6 +71,31 @@ class TestSent:
         assert len({request.headers["webhook-id"] for request in receiver.got}) == 30
         assert set(Delivery.objects.values_list("status", flat=True)) == {"sent"}
         assert sum(Tally.objects.values_list("sent", flat=True)) == 30
+
+    def test_what_waited_too_long_for_a_slot_is_given_back_without_a_try(
+        self, integration: Integration, customer: Customer, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (delivery,) = make_due(make_subscription(integration), customer)
+        monkeypatch.setattr(lanes, "LEASE", timedelta(seconds=5))  # a call may take 10
+        assert sending.deliver(budget=0.1) == 0
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.tries, delivery.claim) == ("pending", 0, None)
+        assert not receiver.got
+        assert not Attempt.objects.exists()
+
+    @pytest.mark.postgresql
+    def test_many_cost_hardly_more_queries_than_few(
+        self, integration: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        subscription = make_subscription(integration)
+        counts = []
+        for number in (2, 40):
+            make_due(subscription, customer, number)
+            with CaptureQueriesContext(connection) as queries:
+                sending.deliver(budget=60)
+            counts.append(len(queries))
+        assert len(receiver.got) == 42
+        assert counts[1] - counts[0] < 38, "each delivery has a query of its own"
 
     def test_nothing_due_makes_no_call(self, integration: Integration, receiver: Receiver) -> None:
         assert sending.deliver() == 0
@@ -433,3 +460,35 @@ class TestIsolation:
         assert sending.deliver(budget=60) == 16
         watcher.join()
         assert seen == [True]
+
+    @pytest.mark.postgresql
+    def test_a_sender_whose_time_is_over_goes_on_for_others_while_one_hangs(
+        self, store: Store, customer: Customer, receiver: Receiver
+    ) -> None:
+        gate = threading.Event()
+        receiver.choose = lambda request: Answer(gate=gate) if request.path == "/slow" else None
+        make_due(make_subscription(webhook(store, receiver, "/slow")), customer, 2)
+        quick = make_subscription(webhook(store, receiver, "/quick"), "lead_create")
+        began = time.monotonic()
+
+        def record_when_its_time_is_over() -> None:
+            try:
+                receiver.wait_for(2, seconds=60)
+                while time.monotonic() < began + 1:
+                    gate.wait(0.05)
+                factories.make_customer(store)
+                while not Delivery.objects.filter(subscription=quick, status="sent").exists():
+                    if time.monotonic() > began + 8:  # the calls that hang are given up after 10 s
+                        return
+                    gate.wait(0.02)
+                seen.append(True)
+            finally:
+                gate.set()
+                connections.close_all()
+
+        seen: list[bool] = []
+        watcher = threading.Thread(target=record_when_its_time_is_over)
+        watcher.start()
+        assert sending.deliver(budget=1) == 3
+        watcher.join()
+        assert seen

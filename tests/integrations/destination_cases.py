@@ -364,12 +364,13 @@ class DestinationCases:
     def test_threads_share_it(self, receiver: Receiver) -> None:
         receiver.choose = lambda _: self.accepted
         adapter = self.leading_to(receiver.host)
-        before = dict(vars(adapter))
         messages = [
             self.message(number, event_name=f"coins_{number}", payload={**PAYLOAD, "user_name": f"Ada {number}"})
             for number in range(32)
         ]
         expected = Counter(one.body for message in messages for one in self.leading_to(receiver.host).calls(message))
+        assert [list(adapter.calls(messages[0])), list(adapter.secrets())]
+        before = dict(vars(adapter))  # with what follows from its settings, whoever is served
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(lambda message: self.deliver(adapter, message)[0].verdict, messages))
         assert outcomes == [Verdict.ACCEPTED] * 32
