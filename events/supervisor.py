@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ TICK = 1.0  # seconds between two looks
 STALLED = 6.0  # seconds that something may be due without a sign of life from any sender
 START_UP = 20.0  # seconds that a new group has at most to come up before it is judged
 GRACE = 30.0  # seconds from SIGTERM to SIGKILL: a sender's budget, one more call, and the writing
+FILES = 8192  # open at once, in a worker: connections that are kept for 32 hosts, by each of 64 slots, and the rest
 PR_SET_PDEATHSIG = 1
 
 
@@ -36,6 +38,14 @@ def _die_with_parent() -> None:
     """On Linux, the cluster gets SIGTERM when its supervisor is gone, instead of going on unwatched."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _allow_many_files() -> None:
+    """As many open files as a busy worker may need, where the usual limit is 1,024; the hard limit is kept to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Supervisor:
@@ -54,6 +64,7 @@ class Supervisor:
         """Start, watch, and at the end stop the cluster: what is under way is finished first."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
+        _allow_many_files()
         self._start()
         while not self.stopping.wait(TICK):
             try:

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 USER_AGENT = "Loyalty-Events/0.1.0"  # the version of pyproject.toml; a test compares them
-HOSTS = 32  # whose connections are kept: with 16 each at most 512 idle ones, within the usual limit of 1,024 files
+HOSTS = 32  # whose connections are kept: with 64 slots at most 2,048 idle ones, for which the supervisor makes room
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:
