@@ -29,7 +29,7 @@ demo: venv
 test: venv-dev
 	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \
 	echo "The order of tests and the examples of hypothesis: make test SEED=$$seed repeats them."; \
-	exec $(py) -m pytest -n auto -q --randomly-seed=$$seed --hypothesis-seed=$$seed $(ARGS)
+	exec $(py) -m pytest -n auto --dist worksteal -q --randomly-seed=$$seed --hypothesis-seed=$$seed $(ARGS)
 
 soak: venv-dev
 	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \

@@ -12,7 +12,7 @@ from events.models import Delivery, Subscription, Tally
 from events.switching import switch_off
 from integrations.models import Integration
 from tests.browser.conftest import Browse
-from tests.browser.visitor import grave_faults
+from tests.browser.visitor import grave_faults, looks
 from tests.factories import give_coins, make_integration, make_subscription
 
 EVENTS = "/admin/events/subscription/"
@@ -134,8 +134,7 @@ class TestSendEvents:
         assert visitor.sees("No send event yet.")
         assert "Mailer" not in visitor.page.content()
 
-    @pytest.mark.parametrize("dark", [False, True])
-    @pytest.mark.parametrize("width", [1280, 390])
+    @looks
     def test_no_grave_fault_and_no_scrolling_sideways(
         self, editor: User, store: Store, held: int, browse: Browse, width: int, dark: bool
     ) -> None:

@@ -15,7 +15,7 @@ from events.switching import switch_off
 from tests.browser.conftest import Browse
 from tests.browser.demo import Demo
 from tests.browser.palette import with_palette
-from tests.browser.visitor import Visitor, grave_faults
+from tests.browser.visitor import LOOKS, Visitor, grave_faults, look
 
 # Name and address; in braces what the demo holds.
 SCREENS = (
@@ -89,18 +89,17 @@ SCREENS = (
     ("password", "/admin/password_change/"),
 )
 FOLDER = os.environ.get("SCREENSHOTS")
-# Both widths and both colours are judged in two rounds; pictures are taken of all four.
-VARIANTS = [
-    pytest.param(width, dark, id=f"{width}-{'dark' if dark else 'light'}")
-    for width, dark in ((1280, False), (390, True), *(((1280, True), (390, False)) if FOLDER else ()))
-]
+every_look = pytest.mark.parametrize(
+    ("width", "dark"), [*LOOKS, look(1280, dark=True), look(390, dark=False)] if FOLDER else LOOKS
+)
+PARTS = 3  # of the screens, so that no test is so long that the others wait for it
 # Those that the documentation shows, and so many pixels of them from the top.
 SHOWN, TALLEST = frozenset({"home", "send-event", "why", "delivery-failed", "customer"}), 1400
 MOST_QUERIES = 40
 SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
-def look(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = True) -> list[str]:
+def wrong_with(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = True) -> list[str]:
     """What is wrong with the screen that shows; its picture is kept, the whole page or what is in sight."""
     found = [*grave_faults(visitor.page), *visitor.complaints]
     if visitor.page.evaluate(SIDEWAYS):
@@ -115,17 +114,18 @@ def look(visitor: Visitor, name: str, *, width: int, dark: bool, whole: bool = T
 
 
 class TestScreens:
-    @pytest.mark.parametrize(("width", "dark"), VARIANTS)
-    def test_nothing_keeps_anybody_out(self, demo: Demo, browse: Browse, width: int, dark: bool) -> None:
+    @pytest.mark.parametrize("part", range(PARTS))
+    @every_look
+    def test_nothing_keeps_anybody_out(self, demo: Demo, browse: Browse, width: int, dark: bool, part: int) -> None:
         visitor = browse(demo.owner, width=width, dark=dark)
         faults: dict[str, Any] = {}
-        for name, address in SCREENS:
+        for name, address in SCREENS[part::PARTS]:
             visitor.open(address.format(demo=demo))
-            if found := look(visitor, name, width=width, dark=dark):
+            if found := wrong_with(visitor, name, width=width, dark=dark):
                 faults[name] = found
         assert faults == {}
 
-    @pytest.mark.parametrize(("width", "dark"), VARIANTS)
+    @every_look
     def test_nor_what_shows_only_after_a_click(self, demo: Demo, browse: Browse, width: int, dark: bool) -> None:
         visitor = browse(demo.owner, width=width, dark=dark)
         visitor.open(f"/admin/events/subscription/{demo.big_reward.pk}/change/")
@@ -133,13 +133,13 @@ class TestScreens:
         visitor.fill("E-mail address or mobile number", "priya@example.com")
         visitor.click("Send it now")
         assert visitor.sees("Shop app accepted it in")
-        assert look(visitor, "send-event-tested", width=width, dark=dark, whole=False) == []
+        assert wrong_with(visitor, "send-event-tested", width=width, dark=dark, whole=False) == []
         switch_off(demo.store)
         visitor.open("/admin/events/subscription/")
-        assert look(visitor, "events-off", width=width, dark=dark) == []
+        assert wrong_with(visitor, "events-off", width=width, dark=dark) == []
         visitor.click("Switch events on")
         assert visitor.sees("What shall become of what is held?")
-        assert look(visitor, "events-switch", width=width, dark=dark) == []
+        assert wrong_with(visitor, "events-switch", width=width, dark=dark) == []
 
 
 class TestQueries:

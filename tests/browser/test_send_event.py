@@ -13,7 +13,7 @@ from customers.models import Customer, Store
 from events.models import Subscription
 from integrations.models import Integration
 from tests.browser.conftest import Browse
-from tests.browser.visitor import Visitor, grave_faults
+from tests.browser.visitor import Visitor, grave_faults, looks
 from tests.factories import give_coins, make_integration, make_subscription
 
 EVENTS = "/admin/events/subscription/"
@@ -232,8 +232,7 @@ class TestScreens:
             f"{EVENTS}catalogue/walletreward_create/",
         ]
 
-    @pytest.mark.parametrize("dark", [False, True])
-    @pytest.mark.parametrize("width", [1280, 390])
+    @looks
     def test_no_grave_fault_and_no_scrolling_sideways(
         self, editor: User, paths: list[str], browse: Browse, width: int, dark: bool
     ) -> None:

@@ -12,7 +12,7 @@ from events.models import Delivery, Subscription
 from events.switching import switch_off
 from integrations.models import Integration
 from tests.browser.conftest import Browse
-from tests.browser.visitor import Visitor, grave_faults
+from tests.browser.visitor import Visitor, grave_faults, looks
 from tests.factories import make_customer, make_integration, make_subscription
 from tests.receiver import Answer, Receiver, running
 
@@ -198,8 +198,7 @@ class TestFromTheList:
 
 
 class TestScreens:
-    @pytest.mark.parametrize("dark", [False, True])
-    @pytest.mark.parametrize("width", [1280, 390])
+    @looks
     def test_the_dialog_and_the_page_have_no_grave_fault(
         self,
         editor: User,

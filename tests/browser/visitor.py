@@ -3,10 +3,21 @@
 import re
 from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
 GRAVE = {"serious", "critical"}  # axe's impacts that no screen may have
+ASKED: dict[str, Any] = {"preload": False, "resultTypes": ["violations"]}  # what is well is many times as much
+
+
+def look(width: int, *, dark: bool) -> Any:
+    """How somebody looks at a screen: the width of the window in pixels, and whether by night."""
+    return pytest.param(width, dark, id=f"{width}-{'dark' if dark else 'light'}")
+
+
+LOOKS = [look(1280, dark=False), look(390, dark=True)]  # both widths and both colours, in two rounds
+looks = pytest.mark.parametrize(("width", "dark"), LOOKS)
 
 
 class Visitor:
@@ -61,7 +72,7 @@ class Visitor:
 
 def grave_faults(page: Page) -> list[str]:
     """What axe-core finds on this screen that would keep somebody out: its rule and the first places."""
-    found: list[dict[str, Any]] = Axe().run(page, options={"preload": False}).response["violations"]
+    found: list[dict[str, Any]] = Axe().run(page, options=ASKED).response["violations"]
     return [
         f"{one['id']}: {one['help']} {[node['target'] for node in one['nodes'][:3]]}"
         for one in found

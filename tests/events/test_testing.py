@@ -209,7 +209,7 @@ class TestSendTest:
         assert (integration.lane.closed, integration.lane.failures, integration.lane.not_before) == ("", 0, None)
 
     def test_a_server_that_is_down_is_shown(self, integration: Integration, ada: Customer, settings: Any) -> None:
-        integration.configure({"url": "http://127.0.0.1:1/", "signing_secret": "", "headers": ""})
+        integration.configure({"url": "http://127.0.0.1:1/", "signing_secret": "whsec_" + SECRETS[1], "headers": ""})
         settings.ALLOWED_PRIVATE_HOSTS = frozenset({"127.0.0.1:1"})
         report = send(integration)
         assert report.delivery.status == DeliveryStatus.FAILED
