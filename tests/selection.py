@@ -1,7 +1,8 @@
 """Which tests this run can run: one bound to another database, or to a Redis that is down, is skipped with its reason.
 
 Under CI (the environment variable CI is set) nothing may hide behind a skip: tests bound to the other database are
-deselected, because the run on that database has them, and every other skip is a failure.
+deselected, because the run on that database has them, and every other skip is a failure. What looks at no database runs
+once, with the suite on SQLite.
 """
 
 import os
@@ -19,6 +20,10 @@ EXCUSE = "../shared/contracts"  # a skip whose reason names it is none of ours, 
 REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379"
 
 DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}  # marker and vendor: name
+EVERYTHING = (
+    "sqlite"  # under CI, the run on this one has the tests that look at no database; the other repeats the rest
+)
+DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server", "django_db_setup"})
 
 
 @cache
@@ -48,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselected = []
     for item in items:
         bound = next((marker for marker in elsewhere if item.get_closest_marker(marker)), None)
-        if bound and CI:
+        if CI and (bound or (connection.vendor != EVERYTHING and not _looks_at_a_database(item))):
             deselected.append(item)
         elif bound:
             reason = f"bound to {DATABASES[bound]}: this run is on {DATABASES[connection.vendor]} (see DATABASE_URL)"
@@ -59,6 +64,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=deselected)
         gone = set(deselected)
         items[:] = [item for item in items if item not in gone]
+
+
+def _looks_at_a_database(item: pytest.Item) -> bool:
+    """Whether its outcome could depend on which one it is."""
+    asks = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return bool(asks) or any(item.get_closest_marker(marker) for marker in ("django_db", "redis", *DATABASES))
 
 
 def _no_excuse(report: Any) -> Any:
