@@ -11,7 +11,6 @@ from rest_framework.test import APIClient
 
 from tests.api_fixtures import app_of, problem
 from tests.config.test_tenancy_api import BODIES, ROUTES, Route, store_of, world
-from tests.selection import CI
 
 pytestmark = pytest.mark.django_db
 
@@ -47,11 +46,8 @@ SCALARS = st.one_of(
     TEXTS,
 )
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=2), st.dictionaries(TEXTS, SCALARS, max_size=2))
-# Under CI they are the same every time, so that more of them would find nothing more.
-EXAMPLES = 10 if CI else 25
-QUICKLY = settings(
-    max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+# Few, for each of many routes; but for CI, they are others in each run.
+QUICKLY = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
