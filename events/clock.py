@@ -44,7 +44,7 @@ def _deliveries() -> int:
     too_late = Q()
     for tries, wait in enumerate(WAITS):
         too_late |= Q(tries=tries) & _later_than("next_attempt_at", wait)
-    pending = Delivery.objects.cancellable().filter(too_late, next_attempt_at__gt=Now() + TOLERANCE)
+    pending = Delivery.objects.cancellable().filter(too_late)
     sending = Delivery.objects.filter(_later_than("leased_until", LEASE), status=DeliveryStatus.SENDING)
     return pending.exclude(integration__in=asked_to_wait).update(next_attempt_at=Now()) + sending.update(
         leased_until=Now() + LEASE

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from customers.filters import MomentFilter, OneOfFilter, YesNoFilter
 from events import catalogue
 from events.models import Delivery, Occurrence, Subscription
-from events.models.delivery import HELD, RETRYING, DeliveryQuerySet
+from events.models.delivery import DeliveryQuerySet
 from events.models.occurrence import OccurrenceQuerySet
 from events.serializers import READINGS
 
@@ -77,5 +77,4 @@ class DeliveryFilter(django_filters.FilterSet):
         fields = ()
 
     def by_status(self, rows: DeliveryQuerySet, _name: str, value: str) -> DeliveryQuerySet:
-        readings = {HELD: rows.held, RETRYING: rows.retrying}
-        return readings[value]() if value in readings else rows.filter(status=value)
+        return rows.reads_as(value, store=self.request.user.store)

@@ -13,21 +13,10 @@ from customers.facts import Fact
 from events import catalogue, rows
 from events.catalogue import EventType
 from events.models import Delivery, Occurrence, Subscription
-from events.models.delivery import DeliveryStatus
 from events.restrictions import RestrictionError, judge
 from events.waking import wake
 
 logger = logging.getLogger(__name__)
-
-# What a new delivery has beside what it is about; its times are the database's.
-NEW = {
-    "status": DeliveryStatus.PENDING.value,
-    "reason": "",
-    "tries": 0,
-    "is_test": False,
-    "suspect": False,
-    "deaths": 0,
-}
 
 
 def record(facts: Sequence[Fact]) -> None:
@@ -88,7 +77,6 @@ def _write(found: list[tuple[Occurrence, Subscription]]) -> None:
             "event_key": occurrence.event_key,
             "event_name": subscription.event_name,
             "label": subscription.label,
-            **NEW,
         }
         for occurrence, subscription in found
     ]

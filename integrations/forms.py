@@ -8,7 +8,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.boundfield import BoundField
 
 from integrations.destinations.base import Destination
-from integrations.models import ENTER_AGAIN, ENTER_OR_REMOVE, Integration
+from integrations.models import Integration
 
 KEPT = "It is stored and never shown. Left empty, it stays as it is."
 
@@ -81,10 +81,10 @@ class IntegrationForm(forms.ModelForm[Integration]):
                 self.add_error(None, errors)
             elif f"settings-{name}" not in self.errors:
                 self.add_error(f"settings-{name}", errors)
-        for name in self.instance.secrets_to_enter(self._settings.cleaned_data) - self.forgotten:
-            if not self.data.get(f"settings-{name}", "").strip():
-                removable = f"forget-{name}" in self.fields
-                self.add_error(f"settings-{name}", ENTER_OR_REMOVE if removable else ENTER_AGAIN)
+        entered = {name for name in self.kind.secret_fields if self.data.get(f"settings-{name}", "").strip()}
+        refused = self.instance.enter_again(self._settings.cleaned_data, known=self.forgotten | entered)
+        for name, sentence in refused.items():
+            self.add_error(f"settings-{name}", sentence)
         return cleaned
 
     def save(self, commit: bool = True) -> Integration:

@@ -126,6 +126,12 @@ class Integration(StoreModel):
         elsewhere = self.kind.origins(settings) - self.kind.origins(self.settings)
         return set(self.stored_secrets()) if elsewhere else set()
 
+    def enter_again(self, settings: Mapping[str, Any], *, known: Collection[str]) -> dict[str, str]:
+        """A sentence for each secret that must be entered again with these settings, but for those that are `known`."""
+        fields = self.kind.Settings.base_fields
+        wanting = sorted(self.secrets_to_enter(settings) - set(known))
+        return {name: ENTER_AGAIN if fields[name].required else ENTER_OR_REMOVE for name in wanting}
+
     def configure(self, values: dict[str, Any], *, forget: Collection[str] = ()) -> bool:
         """Take cleaned settings; returns whether anything is different now. The caller saves.
 

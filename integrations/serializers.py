@@ -1,6 +1,6 @@
 """What the API reads and shows of integrations. Secrets go in and never come out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
@@ -12,7 +12,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from customers.serializers import StrictModelSerializer, StrictSerializer
 from integrations.destinations import UnknownDestination, destination
 from integrations.destinations.base import Destination
-from integrations.models import ENTER_AGAIN, ENTER_OR_REMOVE, Integration
+from integrations.models import Integration
 
 LONGEST_SETTING = 10_000
 
@@ -127,7 +127,10 @@ class IntegrationSerializer(StrictModelSerializer[Integration]):
             attrs["forget"] = {name for name, value in given.items() if value in (None, "")}
             if self.instance:
                 entered = {name for name, value in given.items() if str(value).strip()}
-                _refuse_elsewhere(self.instance, attrs["settings"], known=attrs["forget"] | entered)
+                refused = self.instance.enter_again(attrs["settings"], known=attrs["forget"] | entered)
+                if refused:
+                    details = {name: [ErrorDetail(said, code="elsewhere")] for name, said in refused.items()}
+                    raise ValidationError({"settings": details})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Integration:
@@ -158,17 +161,6 @@ class IntegrationChangeSerializer(IntegrationSerializer):
     """What may change of an account at a tool."""
 
     destination = serializers.CharField(read_only=True)
-
-
-def _refuse_elsewhere(integration: Integration, settings: Mapping[str, Any], *, known: Collection[str]) -> None:
-    """Raises ValidationError where a stored secret, neither entered again nor removed, would go to another host."""
-    fields = integration.kind.Settings.base_fields
-    wrong = {
-        name: [ErrorDetail(ENTER_AGAIN if fields[name].required else ENTER_OR_REMOVE, code="elsewhere")]
-        for name in sorted(integration.secrets_to_enter(settings) - set(known))
-    }
-    if wrong:
-        raise ValidationError({"settings": wrong})
 
 
 def begun(kind: type[Destination]) -> dict[str, Any]:

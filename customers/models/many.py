@@ -30,9 +30,8 @@ class Outcome(Generic[M]):
         return self.row, self.new
 
 
-Write = Callable[
-    [Sequence[R]], list[Outcome[M]]
-]  # judges rows in their order and writes those taken: all of them, or raises
+# Judges rows in their order and writes those taken: all of them, or raises.
+Write = Callable[[Sequence[R]], list[Outcome[M]]]
 
 
 def take_turns(store: Store) -> None:

@@ -34,9 +34,8 @@ class RecordingQuerySet(CreditQuerySet["WalletTransaction"]):
 
         For each hundred the same number of queries. Tiers are judged once for each hundred.
         """
-        if (
-            transaction.get_connection().in_atomic_block
-        ):  # all pages are one transaction: all its locks first, in one order
+        # Inside of a transaction all pages are one: all its locks first, in one order.
+        if transaction.get_connection().in_atomic_block:
             take_turns(store)
             _wallets().filter(pk__in={facts["wallet"].pk for facts in rows}).locked()
         return write_many(store, rows, self._write)

@@ -102,9 +102,8 @@ class Tier(StoreModel):
         """Customers of a renamed tier stay in it; who else deserves another one now is found by the next review."""
         with transaction.atomic():
             before = None if self._state.adding else Tier.objects.filter(pk=self.pk).first()
-            if (
-                before is None or before.threshold != self.threshold
-            ):  # first: bulk calls lock the store before its customers
+            # The store first: bulk calls lock it before its customers.
+            if before is None or before.threshold != self.threshold:
                 Store.objects.filter(pk=self.store_id).tiers_changed()
             super().save(*args, **kwargs)
             if before and before.name != self.name:

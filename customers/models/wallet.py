@@ -261,30 +261,23 @@ class WalletTransaction(StoreModel, FactModel):
 
         `amount` is in whole coins, above zero. `status` is success (to take effect at once) or pending.
         """
-        request_fingerprint = request_fingerprint or fingerprint(
-            wallet=wallet.pk,
-            type=type,
-            operation=operation,
-            amount=amount,
-            source=source,
-            status=status,
-            title=title,
-            description=description,
-            expires_at=expires_at and expires_at.timestamp(),
-        )
+        facts: dict[str, Any] = {
+            "type": type,
+            "operation": operation,
+            "amount": amount,
+            "source": source,
+            "status": status,
+            "title": title,
+            "description": description,
+        }
         return cls(
             store_id=wallet.store_id,
             wallet=wallet,
-            type=type,
-            operation=operation,
-            amount=amount,
-            source=source,
-            status=status,
             reference=(reference or "").strip() or None,
-            title=title,
-            description=description,
             expires_at=expires_at,
-            fingerprint=request_fingerprint,
+            fingerprint=request_fingerprint
+            or fingerprint(wallet=wallet.pk, expires_at=expires_at and expires_at.timestamp(), **facts),
+            **facts,
         )
 
     @classmethod

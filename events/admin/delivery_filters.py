@@ -32,10 +32,7 @@ class StatusFilter(ChoiceFilter):
         rows: DeliveryQuerySet = queryset
         store = access_of(request).store
         chosen = self.chosen()
-        if chosen is None or store is None:
-            return rows
-        readings = {HELD: rows.held_in, RETRYING: rows.retrying_in}
-        return readings[chosen](store) if chosen in readings else rows.filter(status=chosen)
+        return rows if chosen is None or store is None else rows.reads_as(chosen, store=store)
 
 
 class EventFilter(ChoiceFilter):

@@ -111,6 +111,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """What `retrying()` finds in this store: nothing while its events are off, without a look at all that is pending."""
         return self.retrying().filter(store=store) if store.events_on else self.none()
 
+    def reads_as(self, reading: str, *, store: Store) -> "DeliveryQuerySet":
+        """Those of this store with this status, or with the reading held or retrying."""
+        readings = {HELD: self.held_in, RETRYING: self.retrying_in}
+        return readings[reading](store) if reading in readings else self.filter(status=reading)
+
     def with_reading(self) -> "DeliveryQuerySet":
         """Each row with its `reading`: held and retrying where they hold of it, else its status."""
         pending = Q(status=DeliveryStatus.PENDING, is_test=False)

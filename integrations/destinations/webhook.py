@@ -110,8 +110,5 @@ class Webhook(Destination):
 
     def secrets(self) -> Collection[str]:
         secret = self.settings["signing_secret"]
-        return [
-            secret,
-            secret.removeprefix("whsec_"),
-            *self._headers.values(),
-        ]  # a receiver may keep it without its prefix
+        bare = secret.removeprefix("whsec_")  # a receiver may keep it without its prefix
+        return [secret, bare, *self._headers.values()]
