@@ -1,19 +1,22 @@
 """Calling a tool: a destination's requests through this process's door, each with what is kept of it."""
 
+import logging
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from django.conf import settings
 
 from integrations.destinations import UnknownDestination
-from integrations.destinations.base import Destination, Judgement, Message, Verdict
+from integrations.destinations.base import Destination, Judgement, Message, Skip, Verdict
 from integrations.encryption import SecretsUnreadable
 from integrations.http import Door, HttpError, Request, Response
 from integrations.models import Integration
 from integrations.transcript import Transcript, one_line, transcript
+
+logger = logging.getLogger(__name__)
 
 CALL_TIMEOUT = 10.0  # seconds in all for one call
 
@@ -34,6 +37,31 @@ def fault(error: Exception) -> str:
     return f"The destination itself failed: {type(cause).__name__}: {cause}"[:500]
 
 
+def faulty(error: Exception) -> Judgement:
+    """What becomes of a delivery over which its destination raised this: a new version may do better."""
+    return Judgement(Verdict.RETRY, fault(error), ambiguous=isinstance(error, Unjudged))
+
+
+def exchange(destination: Destination, request: Request) -> tuple[Response | HttpError, Transcript]:
+    """One call through the door: its answer, or why there is none, and what is kept of it, without secrets."""
+    answer: Response | HttpError
+    try:
+        answer = _door(os.getpid(), settings.ALLOWED_PRIVATE_HOSTS).send(request, timeout=CALL_TIMEOUT)
+    except HttpError as error:
+        answer = error
+    return answer, transcript(request, answer, secrets=destination.secrets())
+
+
+def no_answer(destination: Destination, error: HttpError) -> Judgement:
+    """What it means for a delivery that there is no answer."""
+    return replace(destination.judge_error(error), ambiguous=error.ambiguous)
+
+
+def told(judgement: Judgement, *, secrets: Collection[str]) -> Judgement:
+    """The same, with a reason that may be shown: one line without secrets."""
+    return replace(judgement, reason=one_line(judgement.reason, secrets=secrets)) if judgement.reason else judgement
+
+
 def ask(
     destination: Destination, request: Request, *, judge: Callable[[Response], Judgement] | None = None
 ) -> tuple[Judgement, Transcript]:
@@ -42,21 +70,38 @@ def ask(
     Never raises for what the other side does. `judge` reads the answer instead of the destination's own. Raises Unjudged
     when the destination cannot read the answer.
     """
-    answer: Response | HttpError
+    answer, said = exchange(destination, request)
+    judge = judge or destination.judge
     try:
-        answer = _door(os.getpid(), settings.ALLOWED_PRIVATE_HOSTS).send(request, timeout=CALL_TIMEOUT)
-    except HttpError as error:
-        answer = error
-    try:
-        if isinstance(answer, HttpError):
-            judgement = replace(destination.judge_error(answer), ambiguous=answer.ambiguous)
-        else:
-            judgement = (judge or destination.judge)(answer)
+        judgement = no_answer(destination, answer) if isinstance(answer, HttpError) else judge(answer)
     except Exception as error:
         raise Unjudged from error
-    secrets = destination.secrets()
-    reason = one_line(judgement.reason, secrets=secrets)
-    return replace(judgement, reason=reason), transcript(request, answer, secrets=secrets)
+    return told(judgement, secrets=destination.secrets()), said
+
+
+def in_time(lease_ends: float) -> bool:
+    """Whether a call that starts now ends before the lease does (in time.monotonic()'s seconds)."""
+    return time.monotonic() + CALL_TIMEOUT <= lease_ends
+
+
+NO_TIME = Judgement(Verdict.RETRY, "There was no time left for the next call.")
+
+
+def name_too_long(destination: Destination, message: Message) -> Judgement | None:
+    """Why an event of this name cannot go to this tool, if it cannot."""
+    length, most = len(message.event_name), destination.longest_name
+    if not most or length <= most:
+        return None
+    sentence = f"{destination.label} takes event names of at most {most} characters; this one has {length}."
+    return Judgement(Verdict.SKIPPED, sentence)
+
+
+def too_large(destination: Destination, request: Request) -> Judgement | None:
+    """Why a request of this size cannot go to this tool, if it cannot."""
+    size, most = len(request.body), destination.max_payload
+    if size <= most:
+        return None
+    return Judgement(Verdict.SKIPPED, f"{destination.label} takes at most {most:,} bytes; this is {size:,}.")
 
 
 def call(destination: Destination, message: Message, *, lease_ends: float) -> tuple[Judgement, list[Transcript]]:
@@ -65,24 +110,40 @@ def call(destination: Destination, message: Message, *, lease_ends: float) -> tu
     Raises Skip, or whatever a faulty adapter raises. `lease_ends` is in time.monotonic()'s seconds.
     """
     said: list[Transcript] = []
-    length, most = len(message.event_name), destination.longest_name
-    if most and length > most:
-        sentence = f"{destination.label} takes event names of at most {most} characters; this one has {length}."
-        return Judgement(Verdict.SKIPPED, sentence), said
+    if refused := name_too_long(destination, message):
+        return refused, said
     judgement = Judgement(Verdict.SKIPPED, f"{destination.label} had nothing to send for this event.")
     for request in destination.calls(message):
-        if time.monotonic() + CALL_TIMEOUT > lease_ends:
-            return Judgement(Verdict.RETRY, "There was no time left for the next call."), said
-        if len(request.body) > destination.max_payload:
-            size = (
-                f"{destination.label} takes at most {destination.max_payload:,} bytes; this is {len(request.body):,}."
-            )
-            return Judgement(Verdict.SKIPPED, size), said
+        if not in_time(lease_ends):
+            return NO_TIME, said
+        if refused := too_large(destination, request):
+            return refused, said
         judgement, one = ask(destination, request)
         said.append(one)
         if judgement.verdict != Verdict.ACCEPTED:
             break
     return judgement, said
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of one message: the last judgement, and the calls that it was part of, in their order."""
+
+    judgement: Judgement = NO_TIME
+    said: list[Transcript] = field(default_factory=list)
+    ours: bool = False  # the adapter failed, not the other side
+
+
+def call_alone(destination: Destination, message: Message, *, lease_ends: float) -> Outcome:
+    """As `call`, but a faulty adapter's error is an outcome like any other: it never raises."""
+    try:
+        judgement, said = call(destination, message, lease_ends=lease_ends)
+    except Skip as skip:
+        return Outcome(judgement=Judgement(Verdict.SKIPPED, str(skip)))
+    except Exception as error:
+        logger.exception("The destination %s failed for the delivery %s", destination.key, message.id)
+        return Outcome(judgement=faulty(error), ours=True)
+    return Outcome(judgement=judgement, said=said)
 
 
 @dataclass(frozen=True, kw_only=True)

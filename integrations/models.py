@@ -183,6 +183,11 @@ class Integration(StoreModel):
         return min(self._limits.concurrency, self.concurrency_limit or self._limits.concurrency)
 
     @property
+    def batch_size(self) -> int:
+        """How many deliveries go out in one call."""
+        return self._limits.batch_size
+
+    @property
     def _limits(self) -> type[Destination]:
         """Whose limits hold: a destination that this version does not have must not stop the claim for all the others."""
         try:

@@ -67,19 +67,26 @@ def transcript(request: Request, outcome: Response | HttpError | None, *, secret
     `secrets`: the values to mask, wherever they stand and whether they are written as they are, percent-encoded,
     escaped as in JSON or HTML, or within base64 (as in Basic authentication). The answer too: tools echo keys.
     """
-    masks = _masks(frozenset(secrets))
     answer = outcome if isinstance(outcome, Response) else None
-    if not _spans(_together(request, outcome), masks):  # as good as always: one search instead of one for each part
+    error = outcome.summary if isinstance(outcome, HttpError) else ""
+    said = _headers(request.headers)
+    heard = _headers(answer.headers) if answer else {}
+    method, url, body = _storable(request.method), _storable(request.url), _storable(request.body)
+    answered, summary = _storable(answer.body if answer else ""), _storable(error)
+    masks = _masks(frozenset(secrets))
+    # As good as always there is none: one search instead of one in each part. No secret has a NUL, so none is found across.
+    parts = (method, url, body, *said, *said.values(), answered, summary, *heard, *heard.values())
+    if not _spans("\0".join(parts), masks):
         masks = _NO_MASKS
     return Transcript(
-        request_method=_kept(request.method, masks, limit=HEADER),
-        request_url=_kept(_USERINFO.sub(f"{MASK}@", request.url), masks, limit=URL),
-        request_headers=_kept_headers(request.headers, masks),
-        request_body=_kept(request.body, masks, limit=REQUEST_BODY),
+        request_method=_kept(method, masks, limit=HEADER),
+        request_url=_kept(_USERINFO.sub(f"{MASK}@", url), masks, limit=URL),
+        request_headers=_kept_headers(said, masks),
+        request_body=_kept(body, masks, limit=REQUEST_BODY),
         response_status=answer.status if answer else None,
-        response_headers=_kept_headers(answer.headers, masks) if answer else {},
-        response_body=_kept(answer.body, masks, limit=RESPONSE_BODY) if answer else "",
-        error=_kept(outcome.summary, masks, limit=HEADER) if isinstance(outcome, HttpError) else "",
+        response_headers=_kept_headers(heard, masks),
+        response_body=_kept(answered, masks, limit=RESPONSE_BODY),
+        error=_kept(summary, masks, limit=HEADER),
         duration_ms=outcome.duration_ms if outcome else 0,
     )
 
@@ -89,7 +96,7 @@ def one_line(text: str, *, secrets: Collection[str]) -> str:
 
     For what a tool says of a refusal, which may hold anything: the key that was refused, a page of HTML.
     """
-    kept = _kept(text, _masks(frozenset(secrets)), limit=RESPONSE_BODY)
+    kept = _kept(_storable(text), _masks(frozenset(secrets)), limit=RESPONSE_BODY)
     line = " ".join("".join(character if character.isprintable() else " " for character in kept).split())
     return line if len(line) <= SENTENCE else f"{line[: SENTENCE - 1]}…"
 
@@ -143,9 +150,10 @@ def _storable(content: str | bytes) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
 
 
-def _kept(content: str | bytes, masks: _Masks, *, limit: int) -> str:
+def _kept(text: str, masks: _Masks, *, limit: int) -> str:
     """The first `limit` bytes with the secrets masked. A secret across the cut is masked like any other."""
-    text = _storable(content)
+    if masks is _NO_MASKS and len(text) * 4 <= limit:  # of UTF-8: at most four bytes each
+        return text
     end = len(text.encode()[:limit].decode(errors="ignore")) if len(text) * 4 > limit else len(text)
     kept, at = [], 0
     for start, stop in _spans(text, masks):
@@ -156,17 +164,6 @@ def _kept(content: str | bytes, masks: _Masks, *, limit: int) -> str:
             at = stop
     kept.append(text[at:end])
     return "".join(kept)
-
-
-def _together(request: Request, outcome: Response | HttpError | None) -> str:
-    """All that is kept. No secret has a NUL, so none is found across two parts."""
-    parts: list[str | bytes] = [request.method, request.url, request.body]
-    parts += [*request.headers, *request.headers.values()]
-    if isinstance(outcome, Response):
-        parts += [outcome.body, *outcome.headers, *outcome.headers.values()]
-    elif outcome:
-        parts.append(outcome.summary)
-    return "\0".join(map(_storable, parts))
 
 
 def _spans(text: str, masks: _Masks) -> list[tuple[int, int]]:
@@ -192,8 +189,17 @@ def _spans(text: str, masks: _Masks) -> list[tuple[int, int]]:
     return merged
 
 
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {_storable(name): _storable(value) for name, value in headers.items()}
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_HEADER.fullmatch(name))
+
+
 def _kept_headers(headers: Mapping[str, str], masks: _Masks) -> dict[str, str]:
     return {
-        _kept(name, masks, limit=HEADER): MASK if _SECRET_HEADER.fullmatch(name) else _kept(value, masks, limit=HEADER)
+        _kept(name, masks, limit=HEADER): MASK if _is_secret(name) else _kept(value, masks, limit=HEADER)
         for name, value in headers.items()
     }

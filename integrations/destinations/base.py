@@ -5,7 +5,7 @@ A new destination is one file in this package (a subclass with `key`, `label`, a
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -101,6 +101,7 @@ class Judgement:
 
 
 RETRY_STATUSES = frozenset({408, 425, 429})
+ONE_TO_BLAME = frozenset({400, 409, 413, 422})  # refusals of a batch that one of its events may have caused
 LONGEST_WAIT = 24 * 3600.0  # seconds: a longer Retry-After counts as this
 BREATHER = 10.0  # seconds that an integration waits after a 429 that does not say how long
 
@@ -155,6 +156,7 @@ class Destination(ABC):
     channel: ClassVar[str | None] = None  # "email", "sms", "whatsapp": it messages people, who must have agreed to it
     rate: ClassVar[float | None] = None  # calls a second that the tool allows; None: no limit known
     concurrency: ClassVar[int] = 50  # calls at the same time
+    batch_size: ClassVar[int] = 1  # events in one call; for more, see BatchDestination
     max_payload: ClassVar[int] = 1_000_000  # bytes; what is larger is skipped
     longest_name: ClassVar[int | None] = None  # characters of an event's name; what is longer is skipped
     secret_fields: ClassVar[frozenset[str]] = frozenset()
@@ -229,6 +231,36 @@ class Destination(ABC):
     def secrets(self) -> Collection[str]:
         """Every text that must never be seen in a log: the values of the secret settings."""
         return [str(self.settings[name]) for name in self.secret_fields if self.settings.get(name)]
+
+
+class BatchDestination(Destination):
+    """An adapter for a tool that takes several events in one call, up to `batch_size`, and may judge each by itself.
+
+    A batch that is refused for what may be one event's fault, or larger than `max_payload`, goes out again in halves, until
+    what is refused is one event alone (`integrations.batches`).
+    """
+
+    @abstractmethod
+    def item(self, message: Message) -> Any:
+        """What stands for this event among the others of a call. Raises Skip."""
+
+    @abstractmethod
+    def batch(self, items: Sequence[Any]) -> Request:
+        """The one call for these, in their order."""
+
+    def judge_each(self, response: Response, count: int) -> Sequence[Judgement]:
+        """What an answer in the 200s means for each of its `count` events, in their order; by default it took them all."""
+        return [Judgement(Verdict.ACCEPTED)] * count
+
+    def calls(self, message: Message) -> Iterator[Request]:
+        """One event alone: a test event, or one whose worker died with it."""
+        yield self.batch([self.item(message)])
+
+    def judge(self, response: Response) -> Judgement:
+        """Of one event alone, or of a batch that was refused as a whole."""
+        if 200 <= response.status < 300:
+            return self.judge_each(response, 1)[0]
+        return super().judge(response)
 
 
 def json_body(content: Any) -> bytes:

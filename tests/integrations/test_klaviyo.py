@@ -254,7 +254,7 @@ class TestRequest:
         assert request.headers["revision"] == "2026-10-15"
 
     def test_a_minute_at_its_rate_with_a_second_saved_up_is_within_klaviyos_limits(self) -> None:
-        from events.lanes import BURST
+        from events.claims import BURST
 
         assert Klaviyo.rate is not None
         assert Klaviyo.rate * (60 + BURST) <= 3500

@@ -147,7 +147,7 @@ class TestRequest:
         assert json.loads(request_of(payload=payload).body)["contact"]["customProperties"] == {"loyalty_balance": 0}
 
     def test_a_minute_at_its_rate_with_a_second_saved_up_is_within_its_limit(self) -> None:
-        from events.lanes import BURST
+        from events.claims import BURST
 
         assert Omnisend.rate is not None
         assert Omnisend.rate * (60 + BURST) <= 400
