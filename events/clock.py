@@ -13,7 +13,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import Schedule
 
-from events.lanes import LEASE, PROBES
+from events.claims import LEASE
+from events.lanes import PROBES
 from events.models import Delivery, Lane
 from events.models.delivery import DeliveryStatus
 from events.results import JITTER, RETRY_DELAYS

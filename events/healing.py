@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from events.lanes import LEASE
+from events.claims import LEASE
 from events.models import Delivery
 from events.models.delivery import UNFINISHED, DeliveryStatus
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from customers.facts import Fact
-from events import catalogue, rows
+from events import catalogue, postgresql, rows
 from events.catalogue import EventType
 from events.models import Delivery, Occurrence, Subscription
 from events.restrictions import RestrictionError, judge
@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 def record(facts: Sequence[Fact]) -> None:
     """Record what these facts bring about: an Occurrence for each event type, a Delivery for each send event that matches.
 
-    Three queries, however many send events there are. A payload or restriction that raises leaves its reason on the
-    Occurrence, where it can be evaluated again; only errors of the database itself come through and roll the fact back.
+    Three queries (two on PostgreSQL), however many send events there are. A payload or restriction that raises leaves its
+    reason on the Occurrence, where it can be evaluated again; only errors of the database itself come through and roll
+    the fact back.
     """
     occurrences = [occurrence for fact in facts for occurrence in _occurrences(fact)]
     if not occurrences:
@@ -34,10 +35,11 @@ def record(facts: Sequence[Fact]) -> None:
     for store_id, those in by_store.items():
         heard = [occurrence for occurrence in those if not occurrence.silent]
         keys = {occurrence.event_key for occurrence in heard}
-        subscriptions = list(Subscription.objects.wanting(store_id=store_id, event_keys=keys)) if keys else []
+        subscriptions = _wanting(store_id, keys) if keys else []
         matching = [(one, subscription) for one in heard for subscription in _matching(one, subscriptions)]
-        Occurrence.objects.bulk_create(those)
-        _write(matching)
+        rows.record(those, [(one, _delivery(one, subscription)) for one, subscription in matching])
+        if matching:
+            transaction.on_commit(wake, robust=True)
 
 
 def evaluate_again(occurrence: Occurrence) -> int:
@@ -60,29 +62,31 @@ def evaluate_again(occurrence: Occurrence) -> int:
         subscriptions = wanting.filter(created_at__lte=occurrence.occurred_at).exclude(pk__in=known)
         matching = [] if occurrence.silent else _matching(occurrence, list(subscriptions))
         occurrence.save(update_fields=["error", "customer", "payload", "unbuilt"])
-        _write([(occurrence, subscription) for subscription in matching])
+        if matching:
+            rows.insert(Delivery, [{"occurrence_id": occurrence.pk, **_delivery(occurrence, one)} for one in matching])
+            transaction.on_commit(wake, robust=True)
     return len(matching)
 
 
-def _write(found: list[tuple[Occurrence, Subscription]]) -> None:
-    """A delivery for each of these pairs; the occurrences are saved."""
-    deliveries = [
-        {
-            "id": uuid7(),
-            "store_id": occurrence.store_id,
-            "occurrence_id": occurrence.pk,
-            "subscription_id": subscription.pk,
-            "integration_id": subscription.integration_id,
-            "customer_id": occurrence.customer_id,
-            "event_key": occurrence.event_key,
-            "event_name": subscription.event_name,
-            "label": subscription.label,
-        }
-        for occurrence, subscription in found
-    ]
-    if deliveries:
-        rows.insert(Delivery, deliveries)
-        transaction.on_commit(wake, robust=True)
+def _wanting(store_id: Any, keys: set[str]) -> list[Subscription]:
+    """The send events of these events, as `SubscriptionQuerySet.wanting` has them."""
+    if postgresql.in_use():
+        return postgresql.wanting(store_id, keys)
+    return list(Subscription.objects.wanting(store_id=store_id, event_keys=keys))
+
+
+def _delivery(occurrence: Occurrence, subscription: Subscription) -> dict[str, Any]:
+    """The row of this delivery, but for its occurrence's key."""
+    return {
+        "id": uuid7(),
+        "store_id": occurrence.store_id,
+        "subscription_id": subscription.pk,
+        "integration_id": subscription.integration_id,
+        "customer_id": occurrence.customer_id,
+        "event_key": occurrence.event_key,
+        "event_name": subscription.event_name,
+        "label": subscription.label,
+    }
 
 
 def _occurrences(fact: Fact) -> Iterable[Occurrence]:

@@ -6,18 +6,48 @@ the insert itself (docs/performance.md). Each function has its counterpart for o
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, models
+from django.db.models.base import ModelState
 
-from events.models import Delivery, Occurrence, Tally
+from events.models import Delivery, Lane, Occurrence, Subscription, Tally
 from events.models.lane import COUNTS, HISTOGRAMS
+from integrations.models import Integration
+
+Row = TypeVar("Row", bound=models.Model)
 
 
 def in_use() -> bool:
     """Whether this is the database."""
     return connection.vendor == "postgresql"
+
+
+def _run(statement: str, params: Sequence[Any] | Mapping[str, Any], *, answers: bool = True) -> list[Any]:
+    """Its rows. Parameters are bound by the server, which keeps the plans of our few statements where settings let it."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        bare = _cursor()(connection.connection)
+    cursor = connection.make_debug_cursor(bare) if connection.queries_logged else connection.make_cursor(bare)
+    with cursor:
+        cursor.execute(statement, params)
+        return cursor.fetchall() if answers else []
+
+
+@cache
+def _cursor() -> Any:
+    """psycopg's cursor that binds by the server; psycopg is there where PostgreSQL is in use."""
+    import psycopg
+
+    class Cursor(psycopg.Cursor[Any]):
+        def _convert_query(self, query: Any, params: Any = None) -> Any:
+            self._query = super()._convert_query(query, params)  # from where Django's log of queries reads it
+            return self._query
+
+    return Cursor
 
 
 def insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -27,75 +57,182 @@ def insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None
     columns = ", ".join(rows[0])
     table = model._meta.db_table
     statement = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s)"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [_json(rows)])
+    _run(statement, [_json(rows)], answers=False)
 
 
-_DUE = """
-SELECT lane.integration_id, due.id
-FROM json_to_recordset(%s) AS lane(integration_id uuid, most int)
-CROSS JOIN LATERAL (
-    SELECT delivery.id
-    FROM events_delivery delivery
-    WHERE delivery.integration_id = lane.integration_id AND delivery.status = 'pending'
-      AND NOT delivery.is_test AND NOT delivery.suspect AND delivery.next_attempt_at <= statement_timestamp()
-      AND EXISTS (
-          SELECT FROM events_subscription subscription
-          WHERE subscription.id = delivery.subscription_id AND subscription.enabled
-      )
-    ORDER BY delivery.next_attempt_at, delivery.id
-    LIMIT lane.most
-) due
-"""
-
-
-def due(most: Mapping[UUID, int]) -> dict[UUID, list[UUID]]:
-    """The deliveries that are due, the longest waiting first, at most so many of each integration."""
-    found: dict[UUID, list[UUID]] = {integration: [] for integration in most}
-    lanes = [{"integration_id": integration, "most": number} for integration, number in most.items()]
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, [_json(lanes)])
-        for integration, delivery in cursor.fetchall():
-            found[integration].append(delivery)
+def wanting(store_id: UUID, event_keys: Iterable[str]) -> list[Subscription]:
+    """As SubscriptionQuerySet.wanting() has it, with what recording needs; of each one's integration, that is its name."""
+    found = []
+    integrations: dict[UUID, Integration] = {}
+    for *row, name in _run(_WANTING, [store_id, list(event_keys)]):
+        row[_RESTRICTIONS] = json.loads(row[_RESTRICTIONS])
+        subscription = Subscription.from_db(connection.alias, _SUBSCRIPTION, row)
+        key = subscription.integration_id
+        if key not in integrations:
+            integrations[key] = Integration.from_db(connection.alias, ["id", "name"], [key, name])
+        subscription.integration = integrations[key]
+        found.append(subscription)
     return found
 
 
+def record(occurrences: Sequence[Mapping[str, Any]], deliveries: Sequence[Mapping[str, Any]]) -> None:
+    """Insert both, all occurrences with the same columns and all deliveries too, these with the `event_id` of theirs."""
+    if not deliveries:
+        insert(Occurrence, occurrences)
+        return
+    names, columns = ", ".join(occurrences[0]), [name for name in deliveries[0] if name != "event_id"]
+    types = ", ".join(f"{name} {Delivery._meta.get_field(name).db_type(connection)}" for name in columns)
+    statement = f"""
+WITH happened AS (
+    INSERT INTO events_occurrence ({names}) SELECT {names} FROM json_populate_recordset(NULL::events_occurrence, %s)
+    RETURNING id, event_id
+)
+INSERT INTO events_delivery (occurrence_id, {", ".join(columns)})
+SELECT happened.id, {_of("delivery", columns)}
+FROM json_to_recordset(%s) AS delivery(event_id uuid, {types}) JOIN happened USING (event_id)
+"""  # noqa: S608 - our own names
+    _run(statement, [_json(occurrences), _json(deliveries)], answers=False)
+
+
 def _columns(model: type[models.Model], *wanted: str) -> list[str]:
-    """In the order in which Django makes a row of them."""
-    return [field.attname for field in model._meta.concrete_fields if field.attname in wanted]
+    """In the order in which Django makes a row of them; all where none is named."""
+    return [field.attname for field in model._meta.concrete_fields if not wanted or field.attname in wanted]
 
 
 def _of(alias: str, columns: Iterable[str]) -> str:
     return ", ".join(f"{alias}.{column}" for column in columns)
 
 
-# What sending needs to know, and no more: each time costs psycopg as much as all the rest of a row.
-_DELIVERY = _columns(
-    Delivery,
-    *("id", "store_id", "occurrence_id", "subscription_id", "integration_id", "customer_id", "event_key", "event_name"),
-    *("status", "tries", "is_test", "recorded_at", "claim", "suspect", "resent_as"),
+_SUBSCRIPTION = _columns(
+    Subscription, "id", "store_id", "integration_id", "event_key", "prefix", "name", "restrictions"
 )
-_OCCURRENCE = _columns(Occurrence, "id", "event_id", "event_key", "occurred_at")  # and its payload
-_TAKE = f"""
-UPDATE events_delivery delivery
-SET status = 'sending', claim = %s, leased_until = statement_timestamp() + make_interval(secs => %s)
-FROM events_occurrence occurrence
-WHERE delivery.id = ANY(%s) AND delivery.status = 'pending' AND occurrence.id = delivery.occurrence_id
-RETURNING {_of("delivery", _DELIVERY)}, {_of("occurrence", _OCCURRENCE)}, occurrence.payload
+_RESTRICTIONS = _SUBSCRIPTION.index("restrictions")
+_WANTING = f"""
+SELECT {_of("subscription", _SUBSCRIPTION)}, integration.name
+FROM events_subscription subscription JOIN integrations_integration integration ON integration.id = integration_id
+WHERE subscription.store_id = %s AND subscription.event_key = ANY(%s) AND subscription.enabled
+  AND subscription.archived_at IS NULL AND integration.archived_at IS NULL
+ORDER BY subscription.event_key, subscription.id
+"""  # noqa: S608 - our own names
+
+# As DeliveryQuerySet.due() and LaneQuerySet.passable() have it.
+_IS_DUE = """
+    delivery.integration_id = lane.integration_id AND delivery.status = 'pending' AND NOT delivery.is_test
+    AND NOT delivery.suspect AND delivery.next_attempt_at <= statement_timestamp()
+    AND EXISTS (
+        SELECT FROM events_subscription subscription
+        WHERE subscription.id = delivery.subscription_id AND subscription.enabled
+    )"""
+_IS_PASSABLE = """
+    integration.enabled AND integration.archived_at IS NULL AND store.events_on
+    AND (lane.not_before IS NULL OR lane.not_before <= statement_timestamp())
+    AND (lane.closed = '' OR lane.probe_at <= statement_timestamp())"""
+
+_LANE, _INTEGRATION = _columns(Lane), _columns(Integration)
+_SETTINGS = _INTEGRATION.index("settings")
+# The first one instead of EXISTS, which PostgreSQL may answer by reading all the deliveries of an integration.
+_LOCK_LANES = f"""
+SELECT {_of("lane", _LANE)}, {_of("integration", _INTEGRATION)}, statement_timestamp()
+FROM events_lane lane
+JOIN integrations_integration integration ON integration.id = lane.integration_id
+JOIN customers_store store ON store.id = integration.store_id
+WHERE {_IS_PASSABLE} AND (
+    SELECT delivery.id FROM events_delivery delivery WHERE {_IS_DUE} ORDER BY delivery.next_attempt_at, delivery.id LIMIT 1
+) IS NOT NULL
+ORDER BY lane.served_at
+LIMIT %s
+FOR UPDATE OF lane SKIP LOCKED
 """  # noqa: S608 - our own names
 
 
-def take(ids: Sequence[UUID], *, mark: UUID, lease: float) -> list[Delivery]:
-    """Mark these as claimed for `lease` seconds; returns those that were still pending, each with its occurrence."""
+def lock_lanes(most: int) -> list[Lane]:
+    """The passable lanes in which something is due and that nobody else has, the longest unserved first, each with `now`."""
+    lanes = []
+    for row in _run(_LOCK_LANES, [most]):
+        lane = Lane.from_db(connection.alias, _LANE, row[: len(_LANE)])
+        values = list(row[len(_LANE) : -1])
+        values[_SETTINGS] = json.loads(values[_SETTINGS])
+        lane.integration = Integration.from_db(connection.alias, _INTEGRATION, values)
+        lane.now = row[-1]  # type: ignore[attr-defined]
+        lanes.append(lane)
+    return lanes
+
+
+# The calls under way are counted here, where the lanes are locked already: a sender that was before us has committed.
+_DUE = f"""
+WITH found AS (
+    SELECT lane.integration_id, lane.place, (due.number - 1) / lane.size AS turn, due.number, due.id
+    FROM json_to_recordset(%s) AS lane(integration_id uuid, calls int, at_once int, size int, place int)
+    CROSS JOIN LATERAL (
+        SELECT first.id, row_number() OVER (ORDER BY first.next_attempt_at, first.id) AS number
+        FROM (
+            SELECT delivery.id, delivery.next_attempt_at
+            FROM events_delivery delivery
+            WHERE {_IS_DUE}
+            ORDER BY delivery.next_attempt_at, delivery.id
+            LIMIT lane.size * greatest(0, least(lane.calls, lane.at_once - (
+                SELECT count(DISTINCT under_way.claim) FROM events_delivery under_way
+                WHERE under_way.integration_id = lane.integration_id AND under_way.status = 'sending'
+            )))
+        ) first
+    ) due
+), counted AS (SELECT *, dense_rank() OVER (ORDER BY turn, place) AS call FROM found)
+SELECT call, integration_id, id FROM counted WHERE call <= %s ORDER BY call, number
+"""  # noqa: S608
+
+
+def due(rooms: Iterable[Mapping[str, Any]], free: int) -> list[tuple[UUID, list[UUID]]]:
+    """Up to `free` calls (integration, its deliveries): one for each lane in turn, each its longest waiting deliveries.
+
+    `rooms`: what each lane may start, in their order, as `events.claims.Room` has it.
+    """
+    lanes = [{**room, "place": place} for place, room in enumerate(rooms)]
+    calls: dict[int, tuple[UUID, list[UUID]]] = {}
+    for call, integration, delivery in _run(_DUE, [_json(lanes), free]):
+        calls.setdefault(call, (integration, []))[1].append(delivery)
+    return list(calls.values())
+
+
+# What sending needs to know, and no more.
+_DELIVERY = _columns(
+    Delivery,
+    *("id", "store_id", "occurrence_id", "subscription_id", "integration_id", "customer_id", "event_key", "event_name"),
+    *("status", "tries", "is_test", "claim", "suspect", "resent_as"),
+)
+_OCCURRENCE = _columns(Occurrence, "id", "event_id", "event_key")
+_TAKE = f"""
+UPDATE events_delivery delivery
+SET status = 'sending', claim = (%(marks)s::uuid[])[array_position(%(ids)s::uuid[], delivery.id)],
+    leased_until = statement_timestamp() + make_interval(secs => %(lease)s)
+FROM events_occurrence occurrence
+WHERE delivery.id = ANY(%(ids)s::uuid[]) AND delivery.status = 'pending' AND occurrence.id = delivery.occurrence_id
+RETURNING {_of("delivery", _DELIVERY)}, {_of("occurrence", _OCCURRENCE)}, occurrence.payload,
+    extract(epoch FROM delivery.recorded_at)::float8, extract(epoch FROM occurrence.occurred_at)::float8
+"""  # noqa: S608 - our own names
+
+
+def take(marks: Mapping[UUID, UUID], *, lease: float) -> list[Delivery]:
+    """Mark these (delivery: mark) as claimed for `lease` seconds; returns those still pending, each with its occurrence."""
     taken = []
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [mark, lease, list(ids)])
-        for row in cursor.fetchall():
-            delivery = Delivery.from_db(connection.alias, _DELIVERY, row[: len(_DELIVERY)])
-            delivery.occurrence = Occurrence.from_db(connection.alias, _OCCURRENCE, row[len(_DELIVERY) : -1])
-            delivery.occurrence.payload = json.loads(row[-1])
-            taken.append(delivery)
+    for row in _run(_TAKE, {"ids": list(marks), "marks": list(marks.values()), "lease": lease}):
+        *values, payload, recorded_at, occurred_at = row
+        delivery = _loaded(Delivery, _DELIVERY, values[: len(_DELIVERY)])
+        occurrence = _loaded(Occurrence, _OCCURRENCE, values[len(_DELIVERY) :])
+        occurrence.payload = json.loads(payload)
+        delivery.recorded_at = datetime.fromtimestamp(recorded_at, UTC)  # times cost psycopg as much as all the rest
+        occurrence.occurred_at = datetime.fromtimestamp(occurred_at, UTC)
+        delivery._state.fields_cache["occurrence"] = occurrence
+        taken.append(delivery)
     return taken
+
+
+def _loaded(model: type[Row], names: Sequence[str], values: Sequence[Any]) -> Row:
+    """As Model.from_db makes a row; its signals and descriptors cost more than the statement that found it."""
+    row = model.__new__(model)
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, connection.alias
+    row.__dict__.update(zip(names, values, strict=True))
+    return row
 
 
 _SETTLE = """
@@ -113,9 +250,7 @@ RETURNING delivery.id
 def settle(accepted: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
     """End these (delivery, claim) as sent; returns those whose claim still held, in lanes with a clean record."""
     rows = [{"id": delivery, "claim": claim} for delivery, claim in accepted]
-    with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, [_json(rows)])
-        return {row[0] for row in cursor.fetchall()}
+    return {row[0] for row in _run(_SETTLE, [_json(rows)])}
 
 
 _ADD_TALLIES = """
@@ -135,8 +270,7 @@ def add_tallies(tallies: Sequence[Tally]) -> None:
     names = [field.attname for field in Tally._meta.concrete_fields]
     changes = [_SUM.format(name=name) for name in COUNTS] + [_SUM_EACH.format(name=name) for name in HISTOGRAMS]
     statement = _ADD_TALLIES.format(columns=", ".join(names), changes=", ".join(changes))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [_json([{name: getattr(tally, name) for name in names} for tally in tallies])])
+    _run(statement, [_json([{name: getattr(tally, name) for name in names} for tally in tallies])], answers=False)
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -4,12 +4,13 @@ The loop alone uses the database. The slots are threads that get frozen values, 
 """
 
 import json
-import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from uuid import UUID
 
@@ -17,33 +18,34 @@ from django.conf import settings
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from events import catalogue, heartbeat, lanes, results
+from events import catalogue, claims, heartbeat, results
+from events.claims import Work
 from events.models import Delivery, Occurrence
 from events.results import Result
 from events.slots import slots
 from events.waking import send_wake_up, wake
-from integrations.calling import CALL_TIMEOUT, Unjudged, call, fault
+from integrations.batches import call_together
+from integrations.calling import Outcome, call_alone, in_time
 from integrations.destinations import UnknownDestination
-from integrations.destinations.base import Destination, Judgement, Message, Selector, Skip, Verdict
+from integrations.destinations.base import BatchDestination, Destination, Judgement, Message, Selector, Verdict
 from integrations.encryption import SecretsUnreadable
 from integrations.models import Integration
-from integrations.transcript import Transcript
-
-logger = logging.getLogger(__name__)
 
 BUDGET = 5.0  # seconds that a sender goes on claiming, before its successor does
 OVERTIME = 10.0  # seconds more, while calls are under way: only for integrations that have none, lest a tool that hangs stop all
 FLUSH_EVERY = 0.1  # seconds that a result waits to be written with others
-FLUSH_AT = 100  # results
+FLUSH_AT = 32  # results
 LOOK_AGAIN = 0.02  # seconds between two looks for more work while slots are busy
+LOOK_AGAIN_BUSY = 0.1  # the same, after a claim that took all there was room for: few slots became free since
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """A claimed delivery, ready for a thread: nothing in it reaches for the database."""
+    """Claimed deliveries that go out together, ready for a thread: nothing in it reaches for the database."""
 
-    delivery_id: UUID
-    message: Message
+    deliveries: Sequence[UUID]
+    messages: Sequence[Message]  # theirs
+    integration_id: UUID
     destination: Destination
     lease_ends: float  # time.monotonic()
     at_most_once: bool
@@ -51,48 +53,35 @@ class Parcel:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a thread brings back of a parcel."""
+    """What a thread brings back of a parcel: an outcome for each delivery. None: its call could have outlived its lease."""
 
-    delivery_id: UUID
-    judgement: Judgement
-    transcripts: list[Transcript]
+    parcel: Parcel
+    outcomes: Sequence[Outcome] | None
     started_at: datetime
     ended_at: datetime
-    ours: bool  # the adapter failed, not the other side
 
 
-@dataclass(frozen=True)
-class Unstarted:
-    """A parcel that waited so long for a slot that its call could outlive its lease."""
-
-    delivery_id: UUID
-
-
-def transmit(parcel: Parcel) -> Answer | Unstarted:
+def transmit(parcel: Parcel) -> Answer:
     """One try, in a slot. Never raises: a faulty adapter's error is a result like any other."""
-    if time.monotonic() + CALL_TIMEOUT > parcel.lease_ends:
-        return Unstarted(parcel.delivery_id)
     started_at = timezone.now()
-    ours = False
-    said: list[Transcript] = []
-    try:
-        judgement, said = call(parcel.destination, parcel.message, lease_ends=parcel.lease_ends)
-    except Skip as skip:
-        judgement = Judgement(Verdict.SKIPPED, str(skip))
-    except Exception as error:
-        logger.exception("The destination %s failed for the delivery %s", parcel.destination.key, parcel.delivery_id)
-        ours = True
-        judgement = Judgement(Verdict.RETRY, fault(error), ambiguous=isinstance(error, Unjudged))
-    if parcel.at_most_once and judgement.ambiguous and judgement.verdict == Verdict.RETRY:
-        judgement = Judgement(Verdict.UNKNOWN, f"{lanes.NOT_REPEATED} {judgement.reason}"[:500])
-    return Answer(
-        delivery_id=parcel.delivery_id,
-        judgement=judgement,
-        transcripts=said,
-        started_at=started_at,
-        ended_at=timezone.now(),
-        ours=ours,
-    )
+    outcomes = None
+    if in_time(parcel.lease_ends):  # it may have waited long for this slot
+        destination, lease_ends = parcel.destination, parcel.lease_ends
+        if isinstance(destination, BatchDestination):
+            outcomes = call_together(destination, parcel.messages, lease_ends=lease_ends)
+        else:
+            outcomes = [call_alone(destination, message, lease_ends=lease_ends) for message in parcel.messages]
+        if parcel.at_most_once:
+            for outcome in outcomes:
+                outcome.judgement = _not_repeated(outcome.judgement)
+    return Answer(parcel=parcel, outcomes=outcomes, started_at=started_at, ended_at=timezone.now())
+
+
+def _not_repeated(judgement: Judgement) -> Judgement:
+    """At most once: what may have done its work ends here."""
+    if judgement.ambiguous and judgement.verdict == Verdict.RETRY:
+        return Judgement(Verdict.UNKNOWN, f"{claims.NOT_REPEATED} {judgement.reason}"[:500])
+    return judgement
 
 
 def message_of(delivery: Delivery, occurrence: Occurrence, *, selector: Selector | None) -> Message:
@@ -131,11 +120,11 @@ class Sender:
         self.slots = settings.SENDER_SLOTS
         self.room = self.slots + self.slots * 3 // 4  # more than there are slots, so that none waits for a claim
         self.ends = time.monotonic() + budget
-        self.done: SimpleQueue[Answer | Unstarted] = SimpleQueue()
+        self.done: SimpleQueue[Answer] = SimpleQueue()
         self.claimed: dict[UUID, Delivery] = {}  # whose call is under way
         self.probed: set[UUID] = set()  # of those, the probes of a closed lane
-        self.flying: Counter[UUID] = Counter()  # under way or about to be, by integration
-        self.landed = 0  # since the last claim
+        self.flying: Counter[UUID] = Counter()  # calls under way or about to be, by integration
+        self.landed = 0  # calls, since the last claim
         self.adapters: dict[tuple[UUID, str, str, str], Destination | str] = {}
         self.unwritten: list[Result] = []
         self.unstarted: list[Delivery] = []
@@ -144,12 +133,9 @@ class Sender:
 
     def run(self) -> int:
         """Send what is due; returns how many tries were made. Leaves a wake-up when work was left."""
-        lanes.release_lost()
         next_look = 0.0
         enough = max(1, self.slots // 2)  # a claim for fewer costs each of them too much
         helped = False
-        while time.monotonic() < self.ends and self._send_suspect():
-            heartbeat.beat("sender")
         while True:
             heartbeat.beat("sender")
             idle = not self.flying.total()
@@ -157,64 +143,87 @@ class Sender:
             over = time.monotonic() - self.ends
             if over >= 0 and idle:
                 break
-            if over < OVERTIME and free and (idle or self.landed >= enough or time.monotonic() >= next_look):
+            hungry = not slots().waiting() and time.monotonic() >= next_look
+            if over < OVERTIME and free and (idle or self.landed >= enough or hungry):
+                self._write()  # what is written no longer counts as under way
                 started, full = self._fill(free, over=over >= 0)
-                if idle and not started:
-                    if self._send_suspect():
-                        continue
-                    if not lanes.may_claim():
-                        break
-                    time.sleep(LOOK_AGAIN)  # another sender has the lanes just now, or their rate lets nothing through
+                if idle and not started and not self._see_to_the_rest():
+                    return self.written
                 self.landed = 0
-                next_look = time.monotonic() + LOOK_AGAIN
+                next_look = time.monotonic() + (LOOK_AGAIN_BUSY if full else LOOK_AGAIN)
                 if full and not helped:
                     wake()  # there is more than this process can take at once
                     helped = True
             self._collect()
-        if lanes.anything_to_do():
+        if self._see_to_the_rest():
             send_wake_up()
         return self.written
+
+    def _see_to_the_rest(self) -> bool:
+        """While nothing is under way: what dead senders left, and whether more is due that could not be claimed just now."""
+        work = claims.work()
+        if Work.LOST in work:
+            claims.release_lost()
+            work = claims.work() & ~Work.LOST
+        sent = False
+        while Work.SUSPECT in work and time.monotonic() < self.ends + OVERTIME and self._send_suspect():
+            sent = True
+        if sent:
+            return True
+        if work:
+            time.sleep(LOOK_AGAIN)  # another sender has them just now, or their rate lets nothing through
+        return bool(work)
 
     def _fill(self, free: int, *, over: bool) -> tuple[int, bool]:
         """Claim for the free slots and start; returns how many were claimed, and whether there was room for no more."""
         flying = dict.fromkeys(+self.flying, self.room) if over else self.flying
-        claim = lanes.claim(free=free, slots=self.slots, flying=flying)
+        claim = claims.claim(free=free, slots=self.slots, flying=flying)
         self._start(claim)
         return len(claim.deliveries), claim.full
 
     def _send_suspect(self) -> bool:
         """Send one whose worker died with it, while nothing else is under way; returns whether there was one."""
-        claim = lanes.claim_suspect()
+        claim = claims.claim_suspect()
         self._start(claim)
         while self.flying.total():  # it may take the process with it
             self._collect()
+        self._write()
         return bool(claim.deliveries)
 
-    def _start(self, claim: lanes.Claim) -> None:
+    def _start(self, claim: claims.Claim) -> None:
         adapters = {delivery.integration_id: delivery.integration for delivery in claim.deliveries}
         built = {key: self._adapter(integration) for key, integration in adapters.items()}
         _with_customers(claim.deliveries, built)
-        lease_ends = time.monotonic() + lanes.LEASE.total_seconds()
-        for delivery in claim.deliveries:
-            integration, adapter = adapters[delivery.integration_id], built[delivery.integration_id]
+        lease_ends = time.monotonic() + claims.LEASE.total_seconds()
+        for _, together in groupby(claim.deliveries, key=attrgetter("claim")):
+            found = list(together)
+            integration = adapters[found[0].integration_id]
+            adapter = built[integration.pk]
             if isinstance(adapter, str):
-                self._end_here(delivery, Judgement(Verdict.CREDENTIALS_REFUSED, adapter))
+                for delivery in found:
+                    self._end_here(delivery, Judgement(Verdict.CREDENTIALS_REFUSED, adapter))
                 continue
-            message = message_of(delivery, delivery.occurrence, selector=integration.selector())
-            if reason := reason_to_skip(delivery, message, adapter):
-                self._end_here(delivery, Judgement(Verdict.SKIPPED, reason))
+            messages = {}
+            for delivery in found:
+                message = message_of(delivery, delivery.occurrence, selector=integration.selector())
+                if reason := reason_to_skip(delivery, message, adapter):
+                    self._end_here(delivery, Judgement(Verdict.SKIPPED, reason))
+                else:
+                    messages[delivery.pk] = message
+                    self.claimed[delivery.pk] = delivery
+            if not messages:
                 continue
+            if integration.pk in claim.probed:
+                self.probed.update(messages)
+            self.flying[integration.pk] += 1
             parcel = Parcel(
-                delivery_id=delivery.pk,
-                message=message,
+                deliveries=tuple(messages),
+                messages=tuple(messages.values()),
+                integration_id=integration.pk,
                 destination=adapter,
                 lease_ends=lease_ends,
                 at_most_once=integration.at_most_once,
             )
-            self.flying[integration.pk] += 1
-            self.claimed[delivery.pk] = delivery
-            if integration.pk in claim.probed:
-                self.probed.add(delivery.pk)
             slots().do(lambda parcel=parcel: self.done.put(transmit(parcel)))  # type: ignore[misc]
 
     def _adapter(self, integration: Integration) -> Destination | str:
@@ -243,31 +252,36 @@ class Sender:
             pass
         waited = time.monotonic() - self.written_at
         if len(self.unwritten) >= FLUSH_AT or waited >= FLUSH_EVERY or not self.flying.total():
-            self.written += results.write(self.unwritten)
-            results.give_back(self.unstarted)
-            self.unwritten, self.unstarted = [], []
-            self.written_at = time.monotonic()
+            self._write()
 
-    def _land(self, answer: Answer | Unstarted | None) -> None:
-        if answer:
-            delivery = self.claimed.pop(answer.delivery_id)
-            self.landed += 1
-            self.flying[delivery.integration_id] -= 1
-            if isinstance(answer, Unstarted):
-                self.unstarted.append(delivery)
-                return
+    def _write(self) -> None:
+        self.written += results.write(self.unwritten)
+        results.give_back(self.unstarted)
+        self.unwritten, self.unstarted = [], []
+        self.written_at = time.monotonic()
+
+    def _land(self, answer: Answer | None) -> None:
+        if answer is None:
+            return
+        self.landed += 1
+        self.flying[answer.parcel.integration_id] -= 1
+        rows = [self.claimed.pop(pk) for pk in answer.parcel.deliveries]
+        if answer.outcomes is None:
+            self.unstarted += rows
+            return
+        for delivery, outcome in zip(rows, answer.outcomes, strict=True):
             self.unwritten.append(
                 Result(
                     delivery=delivery,
-                    judgement=answer.judgement,
-                    transcripts=answer.transcripts,
+                    judgement=outcome.judgement,
+                    transcripts=outcome.said,
                     started_at=answer.started_at,
                     ended_at=answer.ended_at,
                     probe=delivery.pk in self.probed,
-                    ours=answer.ours,
+                    ours=outcome.ours,
                 )
             )
-            self.probed.discard(delivery.pk)
+        self.probed.difference_update(answer.parcel.deliveries)
 
 
 def _with_customers(deliveries: list[Delivery], adapters: Mapping[UUID, Destination | str]) -> None:

@@ -30,6 +30,10 @@ class Slots:
             self._threads.append(thread)
             thread.start()
 
+    def waiting(self) -> int:
+        """How many calls wait for a free thread."""
+        return self._waiting.qsize()
+
     def _run(self) -> None:
         while True:
             self._waiting.get()()

@@ -20,7 +20,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
-from events import clock, heartbeat, lanes
+from events import claims, clock, heartbeat
 from events.models import Replay
 from events.waking import wake, wake_replays
 
@@ -84,7 +84,7 @@ class Supervisor:
             self._restart("it ended by itself")
         if Replay.objects.running().exists():
             wake_replays()
-        if not lanes.anything_to_do():
+        if not claims.anything_to_do():
             self.due_since = None
             return
         self.due_since = self.due_since or time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django_q.tasks import async_task
 
 from customers.models import Coupon, Customer, KeptAnswer, Wallet
-from events import healing, heartbeat, lanes, notices, replays, sending, totals
+from events import claims, healing, heartbeat, lanes, notices, replays, sending, totals
 from events.models import Replay
 from events.waking import REPLAYS, wake, wake_replays, woken
 
@@ -34,12 +34,12 @@ def sweep() -> None:
     """The second net, once a minute: heals what should not be, and wakes the senders when something is due."""
     lanes.add_missing()
     healing.heal()
-    lanes.release_lost()
+    claims.release_lost()
     totals.add_up()
     heartbeat.forget_old()
     notices.mail_waiting()
     KeptAnswer.objects.expired().delete()
-    if lanes.anything_to_do():
+    if claims.anything_to_do():
         wake()
     if Replay.objects.running().exists():
         wake_replays()

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django_q.tasks import async_task
 
+from events.looks import there
 from events.models import WakeUp
 
 logger = logging.getLogger(__name__)
@@ -45,12 +46,19 @@ def _wake(row: int, queue: Callable[[], object]) -> None:
         logger.exception("The workers could not be woken; the cluster's clock will find the work")
 
 
+_UNDER_WAY = Q(asked_at__gt=Now() - LOST_AFTER, asked_at__lte=Now() + AHEAD)
+
+
+def _on_its_way(row: int) -> QuerySet[WakeUp]:
+    return WakeUp.objects.filter(_UNDER_WAY, pk=row)
+
+
 def _ask(row: int) -> bool:
     """Whether this caller is the one to queue the wake-up."""
-    on_its_way = Q(asked_at__gt=Now() - LOST_AFTER, asked_at__lte=Now() + AHEAD)
-    if WakeUp.objects.filter(on_its_way, pk=row).exists():  # a look costs no write lock
+    (on_its_way,) = there((_on_its_way, row))  # a look costs no write lock
+    if on_its_way:
         return False
-    if WakeUp.objects.filter(Q(asked_at=None) | ~on_its_way, pk=row).update(asked_at=Now()):
+    if WakeUp.objects.filter(Q(asked_at=None) | ~_UNDER_WAY, pk=row).update(asked_at=Now()):
         return True
     if WakeUp.objects.filter(pk=row).exists():
         return False

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from customers.models import Customer, Store
-from events import lanes, sending
+from events import claims, sending
 from events.models import Attempt, Delivery, Lane
 from events.models.delivery import Outcome
 from integrations import destinations
@@ -127,14 +127,14 @@ class TestAmbiguousCall:
 class TestLostLease:
     def test_what_a_dead_worker_held_has_failed(self, store: Store, customer: Customer) -> None:
         delivery = a_delivery(make_integration(store, at_most_once=True), customer)
-        assert len(lanes.claim(free=8, slots=8, flying={}).deliveries) == 1
+        assert len(claims.claim(free=8, slots=8, flying={}).deliveries) == 1
         Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-        assert lanes.release_lost() == 1
+        assert claims.release_lost() == 1
         delivery.refresh_from_db()
         assert (delivery.status, delivery.claim) == ("failed", None)
         assert delivery.reason == f"Its worker stopped before it could say how the call ended. {NOT_REPEATED}"
         assert delivery.attempts.get().outcome == Outcome.UNKNOWN
-        assert not lanes.anything_to_do()
+        assert not claims.anything_to_do()
 
     def test_an_admin_may_send_it_again(self, store: Store, customer: Customer) -> None:
         delivery = a_delivery(make_integration(store, at_most_once=True), customer)

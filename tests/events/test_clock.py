@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from customers.models import Customer, Store
-from events import clock, lanes, results
+from events import claims, clock, results
 from events.models import Delivery, Lane
 from events.models.delivery import DeliveryStatus
 from events.supervisor import Supervisor
@@ -74,10 +74,10 @@ class TestDeliveries:
         clock.correct()
         delivery.refresh_from_db()
         assert delivery.leased_until is not None
-        assert delivery.leased_until <= timezone.now() + lanes.LEASE
+        assert delivery.leased_until <= timezone.now() + claims.LEASE
 
     def test_a_lease_that_was_just_given_is_kept(self, delivery: Delivery) -> None:
-        (claimed,) = lanes.claim(free=1, slots=8, flying={}).deliveries
+        (claimed,) = claims.claim(free=1, slots=8, flying={}).deliveries
         delivery.refresh_from_db()
         before = delivery.leased_until
         assert clock.correct() == 0

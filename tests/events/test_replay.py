@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from customers.models import Customer, Store
-from events import lanes, replays, sending, tasks
+from events import claims, replays, sending, tasks
 from events.models import Delivery, Lane, Replay, WakeUp
 from events.supervisor import Supervisor
 from integrations.models import Integration
@@ -232,7 +232,7 @@ class TestResend:
             return Delivery.objects.filter(pk=row.pk).resend()
 
         def claim() -> int:
-            return len(lanes.claim(free=8, slots=8, flying={}).deliveries)
+            return len(claims.claim(free=8, slots=8, flying={}).deliveries)
 
         done: list[Any] = at_once(*[resend] * 3, *[claim] * 3)
         assert sum(done[:3]) == 1

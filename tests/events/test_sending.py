@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from customers.models import Customer, Store
-from events import lanes, sending
+from events import claims, sending
 from events.models import Attempt, Delivery, Exchange, Lane, Notice, Subscription, Tally
 from events.models.delivery import DeliveryStatus, Outcome
 from integrations import destinations
@@ -76,7 +76,7 @@ class TestSent:
         self, integration: Integration, customer: Customer, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (delivery,) = make_due(make_subscription(integration), customer)
-        monkeypatch.setattr(lanes, "LEASE", timedelta(seconds=5))  # a call may take 10
+        monkeypatch.setattr(claims, "LEASE", timedelta(seconds=5))  # a call may take 10
         assert sending.deliver(budget=0.1) == 0
         delivery.refresh_from_db()
         assert (delivery.status, delivery.tries, delivery.claim) == ("pending", 0, None)
@@ -96,6 +96,16 @@ class TestSent:
             counts.append(len(queries))
         assert len(receiver.got) == 42
         assert counts[1] - counts[0] < 38, "each delivery has a query of its own"
+
+    def test_what_dead_workers_left_is_seen_to_when_time_is_over(
+        self, integration: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        make_due(make_subscription(integration), customer, 3)
+        claims.claim(free=8, slots=8, flying={})
+        Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+        assert sending.deliver(budget=0) == 3
+        assert len(receiver.got) == 3
+        assert set(Delivery.objects.values_list("status", flat=True)) == {"sent"}
 
     def test_nothing_due_makes_no_call(self, integration: Integration, receiver: Receiver) -> None:
         assert sending.deliver() == 0
@@ -401,6 +411,14 @@ class TestDestination:
         assert (delivery.status, delivery.reason, delivery.tries) == ("skipped", reason, 0)
         assert receiver.got == []
         assert Tally.objects.get().skipped == 1
+
+    def test_so_is_what_a_dead_worker_left_when_time_is_over(self, picky: Integration, customer: Customer) -> None:
+        (delivery,) = make_due(make_subscription(picky), customer)
+        claims.claim(free=8, slots=8, flying={})
+        Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+        assert sending.deliver(budget=0) == 1
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.claim) == ("skipped", None)
 
     def test_one_that_is_gone_holds_its_deliveries_and_nobody_elses(
         self, store: Store, integration: Integration, customer: Customer, receiver: Receiver

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from customers.models import Customer, Store
 from customers.refusals import Conflict, Refused
-from events import lanes, sending
+from events import claims, sending
 from events.catalogue import event_type
 from events.models import Attempt, Delivery, Exchange, Occurrence, Tally
 from events.models.delivery import DeliveryStatus, Outcome
@@ -230,9 +230,9 @@ class TestNothingElseTouchesIt:
         for status in DeliveryStatus:
             Delivery.objects.update(status=status, next_attempt_at=Now() - timedelta(hours=1))
             assert not Delivery.objects.due().exists()
-            assert lanes.claim(free=10, slots=10, flying={}).deliveries == []
-            assert lanes.claim_suspect().deliveries == []
-        assert not lanes.may_claim()
+            assert claims.claim(free=10, slots=10, flying={}).deliveries == []
+            assert claims.claim_suspect().deliveries == []
+        assert not claims.anything_to_do()
 
     def test_it_is_no_part_of_what_is_held_or_pending(self, under_way: Delivery, store: Store) -> None:
         Store.objects.update(events_on=False)
@@ -253,7 +253,7 @@ class TestNothingElseTouchesIt:
 
     def test_an_interrupted_one_is_given_up(self, under_way: Delivery) -> None:
         Delivery.objects.update(leased_until=Now() - timedelta(seconds=1), claim="0" * 32)
-        assert lanes.release_lost() == 1
+        assert claims.release_lost() == 1
         under_way.refresh_from_db()
         assert (under_way.status, under_way.reason) == (
             DeliveryStatus.FAILED,

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from events import lanes, sending
+from events import claims, sending
 
 
 class Command(BaseCommand):
@@ -15,6 +15,6 @@ class Command(BaseCommand):
         tries = 0
         while made := sending.deliver():
             tries += made
-            if not lanes.anything_to_do():
+            if not claims.anything_to_do():
                 break
         self.stdout.write(f"{tries} {'delivery' if tries == 1 else 'deliveries'} tried.")
