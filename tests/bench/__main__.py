@@ -33,12 +33,13 @@ class Group:
 GROUPS = (
     Group(("throughput", "throughput_vs_task_each"), "throughput:at_once"),
     Group(("throughput_100ms",), "throughput:at_100ms"),
+    Group(("throughput_batch",), "throughput:batches", settings="tests.bench.settings_batch"),
     Group(("record_ms_1", "record_ms_50"), "recording:added"),
     Group(("latency_p50_ms", "latency_p99_ms"), "latency:redis"),
     Group(("latency_p50_ms_orm", "latency_p99_ms_orm"), "latency:orm", broker="orm"),
     Group(("isolation_ratio",), "latency:isolation"),
     Group(("rss_mb",), "memory:peak"),
-    Group(("claim_ms_5m",), "millions:claims", kept=True, limit=5400),  # the first time, it fills the database
+    Group(("claim_ms_5m",), "millions:claiming", kept=True, limit=5400),  # the first time, it fills the database
     Group(("list_ms_5m",), "millions:lists", kept=True, limit=5400),
 )
 

@@ -15,7 +15,7 @@ from django.test import Client
 
 from customers.models import Customer, Store
 from customers.models.store import Role
-from events import lanes
+from events import claims
 from events.models import Delivery, Subscription
 from tests import factories
 from tests.bench import world
@@ -49,7 +49,7 @@ FROM (SELECT *, (id %% 97 = 0)::int AS rare FROM made) AS made ORDER BY id
 """
 
 
-def claims(receiver: Receiver) -> Iterator[Measure]:
+def claiming(receiver: Receiver) -> Iterator[Measure]:
     """One claim for 64 slots over four integrations, beside the same with 50,000 finished deliveries."""
     taken: dict[str, list[float]] = {"public": [], "small": []}
     for schema, rows in (("small", FEW), ("public", MANY)):
@@ -138,7 +138,7 @@ def _claim_ms(receiver: Receiver) -> float:
     times = []
     for number in range(CLAIMS + 5):
         started = time.perf_counter()
-        claim = lanes.claim(free=SLOTS, slots=2 * SLOTS, flying={})
+        claim = claims.claim(free=SLOTS, slots=2 * SLOTS, flying={})
         took = (time.perf_counter() - started) * 1000
         assert len(claim.deliveries) == SLOTS, f"{len(claim.deliveries)} were claimed"
         if number >= 5:

@@ -9,6 +9,7 @@ from tests.bench import bare, place, task_each, world
 from tests.bench.bare import Post
 from tests.bench.measure import RUNS, Measure
 from tests.bench.receiver import Receiver
+from tests.integrations.batches import Crate
 
 EVENTS = 5000
 TASKS = 600  # for task each: more would have a worker recycled (after 500), and that stalls it for a minute
@@ -41,6 +42,21 @@ def at_100ms(receiver: Receiver) -> Iterator[Measure]:
             threads = settings.SENDER_SLOTS
             loops.append(bare.rate(post, total=EVENTS, processes=place.WORKERS, threads=threads))
     yield Measure.of("throughput_100ms", ours, "deliveries/s", baseline=loops)
+
+
+def batches(receiver: Receiver) -> Iterator[Measure]:
+    """A tool that takes a hundred events in one call, beside the same events one by one."""
+    single = world.make_store(receiver, "/ok", name="Bench singly")
+    crates = world.make_store(receiver, "/batch", name="Bench in batches", destination=Crate.key)
+    ones, batches = [], []
+    with world.cluster():
+        world.warm_up(single)
+        for _ in range(RUNS):
+            ones.append(_ours(single, receiver))
+            world.record_rewards(crates, EVENTS)
+            batches.append(EVENTS / world.time_to_send(crates))
+            assert len(receiver.arrivals()) < EVENTS / 10, "they were sent one by one"
+    yield Measure.of("throughput_batch", batches, "events/s", baseline=ones)
 
 
 def _ours(store: Any, receiver: Receiver) -> float:

@@ -26,7 +26,7 @@ from tests.bench.receiver import ROOT, Receiver
 SOURCES = (Source.ORDER, Source.SIGNUP, Source.REFERRAL, Source.REVIEW)
 WARM_UP = 200
 
-_references = count(1)
+_references = (f"{os.getpid()}-{time.time_ns()}-{number}" for number in count(1))  # some databases are kept
 
 
 def make_tables() -> None:
@@ -44,7 +44,7 @@ def make_store(receiver: Receiver, path: str, *, integrations: int = 4, name: st
 
 def add_integration(store: Store, receiver: Receiver, path: str, *, source: str, **fields: Any) -> Integration:
     """One more, with a send event for the rewards of this source."""
-    values = {"url": receiver.url(path), "signing_secret": "whsec_" + "c2VjcmV0" * 4, "headers": ""}
+    values = {"url": receiver.url(path), "signing_secret": "whsec_" + "c2VjcmV0" * 4, "headers": "", "token": ""}
     integration = factories.make_integration(store, values=values, **fields)
     only = {"field": "wallettransaction_source", "operator": "any_of", "value": [source]}
     factories.make_subscription(integration, "walletreward_create", only)
@@ -72,7 +72,7 @@ def record_rewards(store: Store, total: int, *, sources: Sequence[str] = SOURCES
                 balance_after=10,
                 effective_at=now,
                 title="Order 1042",
-                reference=f"order-{next(_references)}",
+                reference=next(_references),
             )
             for _ in range(min(total, 1000))
         ]
