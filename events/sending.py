@@ -34,7 +34,7 @@ from integrations.models import Integration
 BUDGET = 5.0  # seconds that a sender goes on claiming, before its successor does
 OVERTIME = 10.0  # seconds more, while calls are under way: only for integrations that have none, lest a tool that hangs stop all
 FLUSH_EVERY = 0.1  # seconds that a result waits to be written with others
-FLUSH_AT = 32  # results
+FLUSH_AT = 48  # results: fewer cost each of them too much
 LOOK_AGAIN = 0.02  # seconds between two looks for more work while slots are busy
 LOOK_AGAIN_BUSY = 0.1  # the same, after a claim that took all there was room for: few slots became free since
 
@@ -134,7 +134,7 @@ class Sender:
     def run(self) -> int:
         """Send what is due; returns how many tries were made. Leaves a wake-up when work was left."""
         next_look = 0.0
-        enough = max(1, self.slots // 2)  # a claim for fewer costs each of them too much
+        enough = max(1, self.slots * 3 // 4)  # a claim for fewer costs each of them too much
         helped = False
         while True:
             heartbeat.beat("sender")

@@ -155,7 +155,7 @@ class Destination(ABC):
     selectors: ClassVar[tuple[Selector, ...]] = ()  # empty: it needs no identifier
     channel: ClassVar[str | None] = None  # "email", "sms", "whatsapp": it messages people, who must have agreed to it
     rate: ClassVar[float | None] = None  # calls a second that the tool allows; None: no limit known
-    concurrency: ClassVar[int] = 50  # calls at the same time
+    concurrency: ClassVar[int] = 100  # calls at the same time: about as many as two workers make for one integration
     batch_size: ClassVar[int] = 1  # events in one call; for more, see BatchDestination
     max_payload: ClassVar[int] = 1_000_000  # bytes; what is larger is skipped
     longest_name: ClassVar[int | None] = None  # characters of an event's name; what is longer is skipped
