@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from events.models import Lane
 from events.models.lane import Closed
+from integrations.models import Integration
 
 BREAKER_AFTER = 10  # retryable failures in a row
 PROBES = {  # seconds from one probe of a closed lane to the next; the last one repeats
@@ -69,8 +70,6 @@ def _next_probe(lane: Lane, now: datetime) -> None:
 
 def add_missing() -> int:
     """A lane for every integration that lacks one (rows made in bulk); returns how many."""
-    from integrations.models import Integration
-
     missing = Integration.objects.filter(lane=None)
     lanes = [Lane(store_id=integration.store_id, integration=integration) for integration in missing]
     Lane.objects.bulk_create(lanes, ignore_conflicts=True)

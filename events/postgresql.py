@@ -66,10 +66,10 @@ def wanting(store_id: UUID, event_keys: Iterable[str]) -> list[Subscription]:
     integrations: dict[UUID, Integration] = {}
     for *row, name in _run(_WANTING, [store_id, list(event_keys)]):
         row[_RESTRICTIONS] = json.loads(row[_RESTRICTIONS])
-        subscription = Subscription.from_db(connection.alias, _SUBSCRIPTION, row)
+        subscription = _loaded(Subscription, _SUBSCRIPTION, row)
         key = subscription.integration_id
         if key not in integrations:
-            integrations[key] = Integration.from_db(connection.alias, ["id", "name"], [key, name])
+            integrations[key] = _loaded(Integration, ["id", "name"], [key, name])
         subscription.integration = integrations[key]
         found.append(subscription)
     return found
@@ -80,18 +80,23 @@ def record(occurrences: Sequence[Mapping[str, Any]], deliveries: Sequence[Mappin
     if not deliveries:
         insert(Occurrence, occurrences)
         return
-    names, columns = ", ".join(occurrences[0]), [name for name in deliveries[0] if name != "event_id"]
-    types = ", ".join(f"{name} {Delivery._meta.get_field(name).db_type(connection)}" for name in columns)
-    statement = f"""
+    statement = _record(tuple(occurrences[0]), tuple(name for name in deliveries[0] if name != "event_id"))
+    _run(statement, [_json(occurrences), _json(deliveries)], answers=False)
+
+
+@cache
+def _record(occurrence: tuple[str, ...], delivery: tuple[str, ...]) -> str:
+    names = ", ".join(occurrence)
+    types = ", ".join(f"{name} {Delivery._meta.get_field(name).db_type(connection)}" for name in delivery)
+    return f"""
 WITH happened AS (
     INSERT INTO events_occurrence ({names}) SELECT {names} FROM json_populate_recordset(NULL::events_occurrence, %s)
     RETURNING id, event_id
 )
-INSERT INTO events_delivery (occurrence_id, {", ".join(columns)})
-SELECT happened.id, {_of("delivery", columns)}
+INSERT INTO events_delivery (occurrence_id, {", ".join(delivery)})
+SELECT happened.id, {_of("delivery", delivery)}
 FROM json_to_recordset(%s) AS delivery(event_id uuid, {types}) JOIN happened USING (event_id)
 """  # noqa: S608 - our own names
-    _run(statement, [_json(occurrences), _json(deliveries)], answers=False)
 
 
 def _columns(model: type[models.Model], *wanted: str) -> list[str]:
@@ -149,10 +154,10 @@ def lock_lanes(most: int) -> list[Lane]:
     """The passable lanes in which something is due and that nobody else has, the longest unserved first, each with `now`."""
     lanes = []
     for row in _run(_LOCK_LANES, [most]):
-        lane = Lane.from_db(connection.alias, _LANE, row[: len(_LANE)])
+        lane = _loaded(Lane, _LANE, row[: len(_LANE)])
         values = list(row[len(_LANE) : -1])
         values[_SETTINGS] = json.loads(values[_SETTINGS])
-        lane.integration = Integration.from_db(connection.alias, _INTEGRATION, values)
+        lane.integration = _loaded(Integration, _INTEGRATION, values)
         lane.now = row[-1]  # type: ignore[attr-defined]
         lanes.append(lane)
     return lanes

@@ -147,8 +147,10 @@ class Sender:
             if over < OVERTIME and free and (idle or self.landed >= enough or hungry):
                 self._write()  # what is written no longer counts as under way
                 started, full = self._fill(free, over=over >= 0)
-                if idle and not started and not self._see_to_the_rest():
-                    return self.written
+                if idle and not started:
+                    if not self._see_to_the_rest():
+                        return self.written
+                    time.sleep(LOOK_AGAIN)  # another sender has it just now, or its rate lets nothing through
                 self.landed = 0
                 next_look = time.monotonic() + (LOOK_AGAIN_BUSY if full else LOOK_AGAIN)
                 if full and not helped:
@@ -160,18 +162,13 @@ class Sender:
         return self.written
 
     def _see_to_the_rest(self) -> bool:
-        """While nothing is under way: what dead senders left, and whether more is due that could not be claimed just now."""
+        """While nothing is under way: what dead senders left; returns whether there was any, or more is due."""
         work = claims.work()
         if Work.LOST in work:
             claims.release_lost()
             work = claims.work() & ~Work.LOST
-        sent = False
         while Work.SUSPECT in work and time.monotonic() < self.ends + OVERTIME and self._send_suspect():
-            sent = True
-        if sent:
-            return True
-        if work:
-            time.sleep(LOOK_AGAIN)  # another sender has them just now, or their rate lets nothing through
+            pass
         return bool(work)
 
     def _fill(self, free: int, *, over: bool) -> tuple[int, bool]:

@@ -18,7 +18,7 @@ from integrations.calling import (
     too_large,
 )
 from integrations.destinations.base import ONE_TO_BLAME, BatchDestination, Judgement, Message, Skip, Verdict
-from integrations.http import HttpError
+from integrations.http import HttpError, Response
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,9 @@ def _send(destination: BatchDestination, members: list[_Member], *, lease_ends: 
         outcome.judgement = told(judgement, secrets=secrets)
 
 
-def _judged(destination: BatchDestination, answer: Any, count: int) -> tuple[Sequence[Judgement], bool]:
+def _judged(
+    destination: BatchDestination, answer: Response | HttpError, count: int
+) -> tuple[Sequence[Judgement], bool]:
     """A judgement for each, and whether the tool refused them all for what may be one's fault. Raises Unjudged."""
     try:
         if isinstance(answer, HttpError):
