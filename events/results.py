@@ -32,7 +32,7 @@ class Result:
     started_at: datetime
     ended_at: datetime
     probe: bool = False
-    ours: bool = False  # the adapter failed, not the other side: the lane is not to blame
+    ours: bool = False  # the adapter failed, or we had no time, not the other side: the lane is not to blame
 
     @property
     def duration_ms(self) -> int:
@@ -122,12 +122,21 @@ def _write_lanes(results: list[Result], now: datetime) -> set[UUID]:
     for lane in rows.select_for_update(of=("self",)):
         if lane.closed:
             closed.add(lane.integration_id)
-        for result in by_integration[lane.integration_id]:
+        for result in _calls(by_integration[lane.integration_id]):
             _tell(lane, result, now)
         if lanes.given_up(lane, now=now):
             _switch_off(lane, "nothing sent to it has succeeded for 24 hours")
         lane.save()
     return closed
+
+
+def _calls(results: Iterable[Result]) -> Iterable[Result]:
+    """One of those that a call brought with the same verdict: a lane counts calls, however many events went in each."""
+    by_call = {
+        (id(result.transcripts[-1]) if result.transcripts else result.delivery.pk, result.judgement.verdict): result
+        for result in results
+    }
+    return by_call.values()
 
 
 def _tell(lane: Lane, result: Result, now: datetime) -> None:

@@ -131,7 +131,7 @@ class Outcome:
 
     judgement: Judgement = NO_TIME
     said: list[Transcript] = field(default_factory=list)
-    ours: bool = False  # the adapter failed, not the other side
+    ours: bool = False  # the adapter failed, or we had no time: not the other side
 
 
 def call_alone(destination: Destination, message: Message, *, lease_ends: float) -> Outcome:
@@ -143,7 +143,7 @@ def call_alone(destination: Destination, message: Message, *, lease_ends: float)
     except Exception as error:
         logger.exception("The destination %s failed for the delivery %s", destination.key, message.id)
         return Outcome(judgement=faulty(error), ours=True)
-    return Outcome(judgement=judgement, said=said)
+    return Outcome(judgement=judgement, said=said, ours=judgement is NO_TIME)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,6 +111,37 @@ class TestSent:
         assert set(Delivery.objects.values_list("status", flat=True)) == {"failed"}
 
 
+class TestLane:
+    def test_a_failed_call_counts_once_however_many_events_it_carried(
+        self, crate: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        make_due(crate, customer, 10)
+        receiver.choose = lambda _: Answer(503)
+        assert sending.deliver() == 10
+        lane = Lane.objects.get(integration=crate)
+        assert (lane.failures, lane.failing_tries, lane.closed) == (2, 2, "")
+
+    def test_a_call_of_which_the_tool_took_some_is_no_row_of_failures(
+        self, crate: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        make_due(crate, customer, 60)
+        receiver.choose = lambda request: Answer(
+            200, body=json.dumps({"statuses": [200] + [503] * (len(request.json()["events"]) - 1)}).encode()
+        )
+        assert sending.deliver(budget=60) == 60
+        lane = Lane.objects.get(integration=crate)
+        assert (lane.failures, lane.closed) == (1, "")
+
+    def test_its_breaker_opens_after_as_many_calls_as_anybodys(
+        self, crate: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        make_due(crate, customer, 50)
+        receiver.choose = lambda _: Answer(503)
+        assert sending.deliver(budget=60) == 50
+        lane = Lane.objects.get(integration=crate)
+        assert (lane.failures, lane.closed) == (10, "breaker")
+
+
 class TestClaim:
     def test_slots_and_limits_count_calls(self, crate: Integration, customer: Customer) -> None:
         make_due(crate, customer, 30)

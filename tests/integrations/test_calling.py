@@ -8,7 +8,7 @@ import pytest
 
 from customers.models import Store
 from integrations import calling
-from integrations.calling import CALL_TIMEOUT, Verification, call, verify
+from integrations.calling import CALL_TIMEOUT, Verification, call, call_alone, verify
 from integrations.destinations.base import Destination, Judgement, Message, Skip, Verdict
 from integrations.http import Request
 from integrations.models import Integration
@@ -97,6 +97,11 @@ class TestLease:
         assert judgement == Judgement(Verdict.RETRY, "There was no time left for the next call.")
         assert paths(receiver) == ["/events/person"]
         assert [one.response_status for one in said] == [200]
+
+    @pytest.mark.parametrize(("seconds", "ours"), [(CALL_TIMEOUT - 0.1, True), (CALL_TIMEOUT + 60, False)])
+    def test_our_want_of_time_is_not_the_tools_fault(self, receiver: Receiver, seconds: float, ours: bool) -> None:
+        outcome = call_alone(Steps(receiver.url, "event"), a_message(), lease_ends=later(seconds))
+        assert outcome.ours is ours
 
 
 @pytest.mark.django_db
