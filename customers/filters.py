@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
 
 from customers.models import Coupon, Customer, WalletTransaction
+from customers.models.coins import Operation, WalletTransactionStatus, WalletTransactionType
 from customers.models.customer import CustomerQuerySet
 from customers.models.identifiers import e164
 from customers.models.offer import CouponStatus
-from customers.models.wallet import Operation, WalletTransactionStatus, WalletTransactionType
 
 
 class MomentField(IsoDateTimeField):

@@ -11,8 +11,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from customers.models.coins import fingerprint
 from customers.models.kept_answer import HEADER, KeptAnswer
-from customers.models.wallet import fingerprint
 from customers.refusals import Refused
 
 REPLAYED = "Idempotent-Replayed"  # on an answer that was kept

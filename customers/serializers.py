@@ -10,8 +10,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from customers.models import Coupon, Customer, Offer, WalletTransaction
+from customers.models.coins import WalletTransactionStatus
 from customers.models.identifiers import Name, spelled
-from customers.models.wallet import WalletTransactionStatus
 from customers.tenancy import StoreRelatedField
 
 M = TypeVar("M", bound=models.Model)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from customers.models import ApiKey, Customer, Offer, Role, Store, StoreMembership
-from customers.models.wallet import Operation, WalletTransactionType
+from customers.models.coins import Operation, WalletTransactionType
 from events.models import Subscription, Tally
 from integrations.models import Integration
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 
 from customers.admin.pages import RowAction, RowActionsAdmin, form_page
 from customers.models import Customer, Offer, Referral, Role, Wallet, WalletTransaction
-from customers.models.wallet import MOST_COINS, Operation, Source, WalletTransactionStatus, WalletTransactionType
+from customers.models.coins import MOST_COINS, Operation, Source, WalletTransactionStatus, WalletTransactionType
 from customers.tenancy import StoreModelAdmin, access_of, limited
 
 SHOWN = 10  # ledger entries and coupons on a customer's page

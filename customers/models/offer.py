@@ -11,18 +11,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from customers.facts import FactModel, FactQuerySet, together
+from customers.models.coins import Operation, Source, WalletTransactionType, fingerprint, in_words, only
 from customers.models.customer import Customer
 from customers.models.store import StoreModel, web_address
-from customers.models.wallet import (
-    Operation,
-    Source,
-    Wallet,
-    WalletTransaction,
-    WalletTransactionType,
-    fingerprint,
-    in_words,
-    only,
-)
+from customers.models.wallet import Wallet, WalletTransaction
 from customers.refusals import Conflict, Refused
 
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that people mistake for another

@@ -6,9 +6,10 @@ from typing import ClassVar
 from django.db import models
 
 from customers.facts import Fact, FactModel, FactQuerySet
+from customers.models.coins import Operation
 from customers.models.offer import Offer
 from customers.models.store import Store, StoreModel
-from customers.models.wallet import Operation, WalletTransaction
+from customers.models.wallet import WalletTransaction
 
 
 class AvailableRewardQuerySet(FactQuerySet["AvailableReward"]):

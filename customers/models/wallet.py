@@ -22,26 +22,12 @@ from customers.models.coins import (
     WalletTransactionStatus,
     WalletTransactionType,
     fingerprint,
-    in_words,
     only,
 )
 from customers.models.recording import RecordingQuerySet
 from customers.models.store import StoreModel, TierCriterion
 from customers.models.tiers import MEASURES, Measure, TierChange
 from customers.refusals import Conflict, Refused
-
-__all__ = [
-    "MOST_COINS",
-    "Operation",
-    "Source",
-    "Wallet",
-    "WalletTransaction",
-    "WalletTransactionStatus",
-    "WalletTransactionType",
-    "fingerprint",
-    "in_words",
-    "only",
-]
 
 
 class WalletQuerySet(models.QuerySet["Wallet"]):

@@ -5,7 +5,7 @@ from typing import Any
 
 from customers.facts import Fact
 from customers.models import Customer, WalletTransaction
-from customers.models.wallet import Operation, Source, WalletTransactionStatus, WalletTransactionType
+from customers.models.coins import Operation, Source, WalletTransactionStatus, WalletTransactionType
 from events.catalogue import declare
 from events.common import moment
 from events.fields import Field, Kind

@@ -1,7 +1,5 @@
 """A destination that exists for the measures alone, in every process of theirs."""
 
-from typing import Any
-
 from django.apps import AppConfig
 
 
@@ -12,6 +10,6 @@ class BenchConfig(AppConfig):
     def ready(self) -> None:
         from integrations import destinations
         from tests.integrations.batches import Crate
+        from tests.trial import known_with
 
-        known: dict[str, Any] = {**destinations.destinations(), Crate.key: Crate}
-        destinations.destinations = lambda: known  # type: ignore[assignment]
+        destinations.destinations = known_with(Crate)  # type: ignore[assignment]

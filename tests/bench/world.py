@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from customers.models import Customer, Store, WalletTransaction
-from customers.models.wallet import Source
+from customers.models.coins import Source
 from events import switching
 from events.models import Delivery, Heartbeat
 from integrations.models import Integration

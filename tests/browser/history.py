@@ -16,8 +16,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from customers.models import Coupon, Customer, Offer, Order, Referral, Review, Store, Tier, WalletTransaction
+from customers.models.coins import Operation, Source, WalletTransactionType
 from customers.models.store import TierCriterion
-from customers.models.wallet import Operation, Source, WalletTransactionType
 from events.management.commands.seed_demo import LOGIN, seed
 from events.models import Attempt, Delivery, Exchange, Occurrence, Subscription, SubscriptionVersion, Tally
 from events.models.lane import DURATION_BUCKETS, LATENCY_BUCKETS

@@ -9,7 +9,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 
 from customers.models import ApiKey, Coupon, Customer, Offer, Role, Store, StoreMembership, WalletTransaction
-from customers.models.wallet import WalletTransactionStatus
+from customers.models.coins import WalletTransactionStatus
 from tests.api_fixtures import a_coupon, an_entry
 from tests.factories import give_coins, make_api_client, make_customer, make_member
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from customers.facts import Fact
 from customers.models import Customer, Store, Wallet, WalletTransaction
-from customers.models.wallet import MOST_COINS
+from customers.models.coins import MOST_COINS
 from customers.refusals import Conflict, Refused
 from tests import factories
 

@@ -15,6 +15,7 @@ from tests import factories
 from tests.factories import give_coins, make_subscription
 from tests.integrations.batches import Crate
 from tests.receiver import Answer, Received, Receiver
+from tests.trial import known_with
 
 pytestmark = pytest.mark.django_db
 
@@ -29,8 +30,7 @@ class SmallCrate(Crate):
 
 @pytest.fixture
 def crate(store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Integration:
-    known = {**destinations.destinations(), SmallCrate.key: SmallCrate}
-    monkeypatch.setattr(destinations, "destinations", lambda: known)
+    monkeypatch.setattr(destinations, "destinations", known_with(SmallCrate))
     receiver.choose = taken
     return factories.make_integration(store, destination=SmallCrate.key, values={"url": receiver.url})
 

@@ -23,6 +23,7 @@ from tests import factories
 from tests.events.conftest import webhook
 from tests.factories import give_coins, make_subscription
 from tests.receiver import Answer, Receiver
+from tests.trial import known_with
 
 pytestmark = pytest.mark.django_db
 
@@ -338,8 +339,7 @@ class Picky(Destination):
 @pytest.fixture
 def picky(store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Integration:
     """An integration of a destination that exists for one test."""
-    known = {**destinations.destinations(), "picky": Picky}
-    monkeypatch.setattr(destinations, "destinations", lambda: known)
+    monkeypatch.setattr(destinations, "destinations", known_with(Picky))
     Picky.trouble, Picky.seen_by = "", []
     return factories.make_integration(
         store, destination="picky", values={"url": receiver.url}, primary_selector=Selector.MOBILE.value

@@ -22,6 +22,7 @@ from integrations.http import Request
 from integrations.models import Integration
 from tests.factories import give_coins, make_customer, make_integration, make_subscription
 from tests.receiver import Answer, Receiver
+from tests.trial import known_with
 
 pytestmark = pytest.mark.django_db
 
@@ -287,8 +288,7 @@ class Picky(Destination):
 
 @pytest.fixture
 def picky(store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Integration:
-    known = {**destinations.destinations(), "picky": Picky}
-    monkeypatch.setattr(destinations, "destinations", lambda: known)
+    monkeypatch.setattr(destinations, "destinations", known_with(Picky))
     return make_integration(store, destination="picky", values={"url": receiver.url})
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from django.apps import AppConfig
 
 from integrations import destinations
-from integrations.destinations.base import Destination, Message
+from integrations.destinations.base import Message
 from integrations.destinations.webhook import Webhook
 from integrations.http import Request
+from tests.trial import known_with
 
 POISON = "poison"  # the customer id whose event kills whoever sends it
 DEATHS = "deaths"  # a file: a letter for each worker that it killed
@@ -39,8 +40,7 @@ class SoakConfig(AppConfig):
 
     def ready(self) -> None:
         outbox: Any = import_module("events.outbox")
-        known: dict[str, type[Destination]] = {**destinations.destinations(), Lethal.key: Lethal}
-        destinations.destinations = lambda: known  # type: ignore[assignment]
+        destinations.destinations = known_with(Lethal)  # type: ignore[assignment]
         wake = outbox.wake
 
         def wake_or_die() -> None:

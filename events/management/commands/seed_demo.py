@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from customers.models import ApiKey, Customer, Offer, Role, Store, StoreMembership, Tier
+from customers.models.coins import Operation, Source, WalletTransactionType
 from customers.models.offer import ValueType
 from customers.models.store import TierCriterion
-from customers.models.wallet import Operation, Source, WalletTransactionType
 from events.catalogue import event_type, event_types
 from events.models import Subscription
 from events.recipes import RECIPES, plain
