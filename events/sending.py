@@ -125,6 +125,7 @@ class Sender:
         self.probed: set[UUID] = set()  # of those, the probes of a closed lane
         self.flying: Counter[UUID] = Counter()  # calls under way or about to be, by integration
         self.landed = 0  # calls, since the last claim
+        self.helped = False  # another process was asked to join in
         self.adapters: dict[tuple[UUID, str, str, str], Destination | str] = {}
         self.unwritten: list[Result] = []
         self.unstarted: list[Delivery] = []
@@ -135,7 +136,6 @@ class Sender:
         """Send what is due; returns how many tries were made. Leaves a wake-up when work was left."""
         next_look = 0.0
         enough = max(1, self.slots * 3 // 4)  # a claim for fewer costs each of them too much
-        helped = False
         while True:
             heartbeat.beat("sender")
             idle = not self.flying.total()
@@ -153,9 +153,6 @@ class Sender:
                     time.sleep(LOOK_AGAIN)  # another sender has it just now, or its rate lets nothing through
                 self.landed = 0
                 next_look = time.monotonic() + (LOOK_AGAIN_BUSY if full else LOOK_AGAIN)
-                if full and not helped:
-                    wake()  # there is more than this process can take at once
-                    helped = True
             self._collect()
         if self._see_to_the_rest():
             send_wake_up()
@@ -175,6 +172,9 @@ class Sender:
         """Claim for the free slots and start; returns how many were claimed, and whether there was room for no more."""
         flying = dict.fromkeys(+self.flying, self.room) if over else self.flying
         claim = claims.claim(free=free, slots=self.slots, flying=flying)
+        if claim.full and not self.helped:
+            wake()  # there is more than this process can take at once; asked for before the slots are busy
+            self.helped = True
         self._start(claim)
         return len(claim.deliveries), claim.full
 

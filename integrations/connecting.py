@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from integrations.addresses import is_public
-from integrations.deadline import DeadlineSocket, remaining
+from integrations.deadline import DeadlineSocket, Waiting, remaining
 from integrations.http_errors import AddressRefused, ConnectFailed, NameNotFound, TimedOut, TlsFailed
 from integrations.http_message import Target, host_and_port
 
@@ -154,6 +154,11 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         self.answered = False
         return call.dialler.connect(self._dns_host, self.port)
+
+    def connect(self) -> None:
+        super().connect()
+        assert isinstance(self.sock, Waiting)
+        self.sock.ready()
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **more: Any) -> None:
         self.head = b"" if body and len(body) <= TOGETHER else None

@@ -1,15 +1,20 @@
 """A time limit that lives in the socket, because a limit per read lets a server that drips bytes hold us for ever.
 
-`deadline(10.0)` starts the clock of this thread; every socket of the two classes below then asks it before each system
-call how much is left. The clock belongs to the thread, not to the socket, so a kept-alive connection obeys whichever
-request is using it now.
+`deadline(10.0)` starts the clock of this thread; every socket of the two classes below then asks it before each wait how
+much is left. The clock belongs to the thread, not to the socket, so a kept-alive connection obeys whichever request is
+using it now.
+
+The sockets wait by themselves. A time-out of the standard library's would be set anew before each call, and have one
+more call of the system ask whether it may begin; each of these hands the interpreter to another thread and waits to get
+it back, which costs more than the call when many slots are busy (docs/performance.md).
 """
 
+import select
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,31 +51,63 @@ def remaining() -> float:
     return left
 
 
-class DeadlineSocket(socket.socket):
-    """A plain socket. One call of the C layer waits at most its time-out, also `sendall`, which loops inside it."""
+class Waiting:
+    """What both sockets share: once `ready` they never block, and wait here instead."""
 
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        self.settimeout(remaining())
-        return super().recv(bufsize, flags)
+    _is_ready = False
+
+    def ready(self) -> None:
+        """From here on, connected and secure, whoever uses it waits no longer than the deadline."""
+        assert isinstance(self, socket.socket)
+        self.setblocking(False)
+        self._is_ready = True
+        self._readable = select.poll()
+        self._readable.register(self, select.POLLIN)
+
+    def settimeout(self, value: float | None, /) -> None:
+        """Obeyed until it is ready: urllib3 sets what it thinks right before each answer."""
+        if not self._is_ready:
+            super().settimeout(value)  # type: ignore[misc]  # of the socket that this is mixed into
+
+    def wait_to_read(self) -> None:
+        """Until something is there, or the other side hung up. Raises TimeoutError."""
+        if not self._readable.poll(remaining() * 1000):
+            raise TimeoutError("the deadline has passed")
+
+    def wait_to_write(self) -> None:
+        """Until there is room. Raises TimeoutError."""
+        writable = select.poll()
+        writable.register(self, select.POLLOUT)  # type: ignore[arg-type]
+        if not writable.poll(remaining() * 1000):
+            raise TimeoutError("the deadline has passed")
+
+
+class DeadlineSocket(Waiting, socket.socket):
+    """A plain socket."""
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
-        self.settimeout(remaining())
-        return super().recv_into(buffer, nbytes, flags)
-
-    def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
-        self.settimeout(remaining())
-        return super().send(data, flags)
+        while True:
+            self.wait_to_read()
+            try:
+                return super().recv_into(buffer, nbytes, flags)
+            except BlockingIOError:
+                pass
 
     def sendall(self, data: "ReadableBuffer", flags: int = 0, /) -> None:
-        self.settimeout(remaining())
-        return super().sendall(data, flags)
+        left = memoryview(data)
+        while left:
+            remaining()
+            try:
+                left = left[self.send(left, flags) :]
+            except BlockingIOError:
+                self.wait_to_write()
 
 
-class DeadlineTLSSocket(ssl.SSLSocket):
-    """The same under TLS: `recv`, `recv_into` and `sendall` of the standard library pass through these four.
+class DeadlineTLSSocket(Waiting, ssl.SSLSocket):
+    """The same under TLS: `recv_into` and `sendall` of the standard library pass through `read` and `send`.
 
-    The C layer applies the socket's time-out to a whole handshake, read or write, however many packets it takes
-    (`_PyDeadline_Init` in https://github.com/python/cpython/blob/3.11/Modules/_ssl.c).
+    The C layer applies the socket's time-out to a whole handshake, however many packets it takes (`_PyDeadline_Init` in
+    https://github.com/python/cpython/blob/3.11/Modules/_ssl.c).
     """
 
     def do_handshake(self, block: bool = False) -> None:
@@ -78,13 +115,19 @@ class DeadlineTLSSocket(ssl.SSLSocket):
         super().do_handshake(block)
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        self.settimeout(remaining())
-        return super().read(len, buffer)
-
-    def write(self, data: "ReadableBuffer") -> int:
-        self.settimeout(remaining())
-        return super().write(data)
+        return self._done(super().read, len, buffer)
 
     def send(self, data: "ReadableBuffer", flags: int = 0) -> int:
-        self.settimeout(remaining())
-        return super().send(data, flags)
+        sent: int = self._done(super().send, data, flags)
+        return sent
+
+    def _done(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """What this reading or writing returns; either may have to wait for the other, as TLS wants it."""
+        remaining()
+        while True:
+            try:
+                return act(*arguments)
+            except ssl.SSLWantReadError:
+                self.wait_to_read()
+            except ssl.SSLWantWriteError:
+                self.wait_to_write()
