@@ -235,9 +235,7 @@ def _take(calls: Sequence[list[UUID]], lanes: Mapping[UUID, Lane]) -> list[Deliv
     if not marks:
         return []
     if lanes and postgresql.in_use():
-        taken = postgresql.take(marks, lease=LEASE.total_seconds())
-        for row in taken:
-            row.integration = lanes[row.integration_id].integration
+        taken = postgresql.take(marks, lease=LEASE.total_seconds(), lanes=lanes)
     else:
         pending = Delivery.objects.filter(pk__in=marks, status=DeliveryStatus.PENDING)
         taken = list(pending.select_related("occurrence", "integration"))

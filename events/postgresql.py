@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models.base import ModelState
 
 from events.models import Delivery, Lane, Occurrence, Subscription, Tally
@@ -216,8 +216,11 @@ RETURNING {_of("delivery", _DELIVERY)}, {_of("occurrence", _OCCURRENCE)}, occurr
 """  # noqa: S608 - our own names
 
 
-def take(marks: Mapping[UUID, UUID], *, lease: float) -> list[Delivery]:
-    """Mark these (delivery: mark) as claimed for `lease` seconds; returns those still pending, each with its occurrence."""
+def take(marks: Mapping[UUID, UUID], *, lease: float, lanes: Mapping[UUID, Lane]) -> list[Delivery]:
+    """Mark these (delivery: mark) as claimed for `lease` seconds; returns those still pending.
+
+    Each has its occurrence and, from its lane, its integration.
+    """
     taken = []
     for row in _run(_TAKE, {"ids": list(marks), "marks": list(marks.values()), "lease": lease}):
         *values, payload, recorded_at, occurred_at = row
@@ -226,7 +229,8 @@ def take(marks: Mapping[UUID, UUID], *, lease: float) -> list[Delivery]:
         occurrence.payload = json.loads(payload)
         delivery.recorded_at = datetime.fromtimestamp(recorded_at, UTC)  # times cost psycopg as much as all the rest
         occurrence.occurred_at = datetime.fromtimestamp(occurred_at, UTC)
-        delivery._state.fields_cache["occurrence"] = occurrence
+        integration = lanes[delivery.integration_id].integration
+        delivery._state.fields_cache.update(occurrence=occurrence, integration=integration)
         taken.append(delivery)
     return taken
 
@@ -235,7 +239,7 @@ def _loaded(model: type[Row], names: Sequence[str], values: Sequence[Any]) -> Ro
     """As Model.from_db makes a row; its signals and descriptors cost more than the statement that found it."""
     row = model.__new__(model)
     row._state = ModelState()
-    row._state.adding, row._state.db = False, connection.alias
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
     row.__dict__.update(zip(names, values, strict=True))
     return row
 

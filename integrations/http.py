@@ -17,7 +17,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
 from integrations.connecting import POOLS, Dialler, StaleConnectionError, call, system_resolve, type_resolve
@@ -114,22 +114,21 @@ class Door:
     def _exchange(self, request: Request, target: Target, *, timeout: float, started: float) -> Response:
         prepared = _prepared(request, target)
         try:
-            answer = self._adapter.send(prepared, stream=True, timeout=timeout)
+            answer = self._adapter.answer(prepared, timeout=timeout)
         except StaleConnectionError:
             call.fresh = True
-            answer = self._adapter.send(prepared, stream=True, timeout=timeout)
-        raw = answer.raw
+            answer = self._adapter.answer(prepared, timeout=timeout)
         try:
-            if answer.status_code < 200:  # http.client takes 103 for the answer; the real one would be the next call's
-                raise http.client.BadStatusLine(str(answer.status_code))
-            body = raw.read(MAX_BODY + 1, decode_content=True)
+            if answer.status < 200:  # http.client takes 103 for the answer; the real one would be the next call's
+                raise http.client.BadStatusLine(str(answer.status))
+            body = answer.read(MAX_BODY + 1, decode_content=True)
         finally:
-            if not raw.isclosed():
-                raw.close()  # the rest was not read, so this connection cannot be used again
-                raw.release_conn()
+            if not answer.isclosed():
+                answer.close()  # the rest was not read, so this connection cannot be used again
+                answer.release_conn()
         return Response(
-            status=answer.status_code,
-            headers=answer.headers,
+            status=answer.status,
+            headers=CaseInsensitiveDict(answer.headers),
             body=body[:MAX_BODY],
             truncated=len(body) > MAX_BODY,
             duration_ms=_ms_since(started),
@@ -146,6 +145,12 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=HOSTS, pool_maxsize=pool_size)  # max_retries: 0
         self.poolmanager.pool_classes_by_scheme = POOLS
 
+    def answer(self, request: requests.PreparedRequest, *, timeout: float) -> HTTPResponse:
+        """The answer as urllib3 has it, its body not read yet."""
+        answer: Any = self.send(request, stream=True, timeout=timeout)
+        assert isinstance(answer, HTTPResponse)  # see build_response
+        return answer
+
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: object, proxies: object = None, cert: object = None
     ) -> HTTPConnectionPool:
@@ -161,12 +166,9 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:
         """Nothing: the context trusts what it shall (requests would load its bundle again for each connection)."""
 
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers)
-        response.raw = resp
-        return response
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> Any:
+        """Itself: what requests makes of an answer serves cookies and redirects, and costs as much as it does to send."""
+        return resp
 
 
 def _prepared(request: Request, target: Target) -> requests.PreparedRequest:
