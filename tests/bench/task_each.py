@@ -52,7 +52,7 @@ def _work_off(post: Post, size: int, broker: ORM) -> float:
         for _ in range(size):
             async_task(post_and_log, post.url, dict(post.headers), post.body, broker=broker)
     started = time.monotonic()
-    wait_until(lambda: _logged() >= before + size, seconds=300)
+    wait_until(lambda: _logged() >= before + size, seconds=600)
     return time.monotonic() - started
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -399,6 +400,14 @@ class TestDoorDeadline:
 
         stranger, door = opened(sip)
         assert late(failure(door, stranger, body=b"x" * 50_000_000, timeout=0.5), timeout=0.5)
+
+    @pytest.mark.parametrize("size", [0, 50_000_000], ids=["for the answer", "until the request is taken"])
+    def test_waiting_is_no_work(self, opened: Open, size: int) -> None:
+        stranger, door = opened(lambda visit: (size or visit.read(), visit.hang()))
+        body = b"x" * size
+        before = time.thread_time()
+        failure(door, stranger, body=body, timeout=0.5)
+        assert time.thread_time() - before < 0.25
 
     def test_a_kept_connection_obeys_the_shorter_one_of_the_next_request(self, opened: Open) -> None:
         def behave(visit: Visit) -> None:
