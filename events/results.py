@@ -1,7 +1,7 @@
 """What becomes of a delivery after a try: decided, logged and counted together, in one transaction for many results."""
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,7 +62,7 @@ def write(results: Sequence[Result]) -> int:
         known = {row.pk for row, _ in counted}
         others = _lock([result for result in results if result.delivery.pk not in known])
         now = timezone.now()
-        closed = _write_lanes([result for _, result in others], now)
+        closed = _write_lanes([result for _, result in others], _beyond(results), now)
         counted += others
         log.write(counted)
         _write_deliveries(others, now=now, closed=closed)
@@ -102,24 +102,40 @@ def give_back(claimed: Sequence[Delivery]) -> None:
         ours.update(status=DeliveryStatus.PENDING, claim=None, leased_until=None)
 
 
-def _write_lanes(results: list[Result], now: datetime) -> set[UUID]:
+def _beyond(results: Iterable[Result]) -> Counter[UUID]:
+    """By integration that has a rate: the calls made beyond those that its claims were counted for.
+
+    A delivery may take several, and so does a batch that comes in halves.
+    """
+    made, claimed = {}, {}
+    for result in results:
+        if result.transcripts and result.delivery.integration.calls_per_second is not None:
+            claimed[result.delivery.claim] = result.delivery.integration_id
+            made.update(dict.fromkeys(map(id, result.transcripts), result.delivery.integration_id))
+    return Counter(made.values()) - Counter(claimed.values())
+
+
+def _write_lanes(results: list[Result], beyond: Counter[UUID], now: datetime) -> set[UUID]:
     """Tell the lanes; returns the integrations whose lane was closed already, where a try is not used up."""
     by_integration: dict[UUID, list[Result]] = defaultdict(list)
     for result in results:
         if not result.ours and result.judgement.verdict != Verdict.SKIPPED:
             by_integration[result.delivery.integration_id].append(result)
-    if not by_integration:
+    if not by_integration and not beyond:
         return set()
     clean = models.Q(closed="", failures=0, failing_since=None)
-    concerned = Lane.objects.filter(integration__in=by_integration)
+    concerned = Lane.objects.filter(integration__in={*by_integration, *beyond})
     all_good = {
         key for key, those in by_integration.items() if all(r.judgement.verdict == Verdict.ACCEPTED for r in those)
     }
     # A healthy lane that goes on succeeding is only looked at: no lock, no write.
-    untouched = set(concerned.filter(clean, integration__in=all_good).values_list("integration", flat=True))
+    untouched = set(
+        concerned.filter(clean, integration__in=all_good - set(beyond)).values_list("integration", flat=True)
+    )
     closed: set[UUID] = set()
     rows = concerned.exclude(integration__in=untouched).select_related("integration").order_by("pk")
     for lane in rows.select_for_update(of=("self",)):
+        lane.tokens -= beyond[lane.integration_id]
         if lane.closed:
             closed.add(lane.integration_id)
         for result in _calls(by_integration[lane.integration_id]):

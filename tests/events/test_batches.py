@@ -171,6 +171,20 @@ class TestClaim:
         assert len(claims.claim(free=8, slots=100, flying={}).deliveries) == 5
         assert claims.claim(free=8, slots=100, flying={}).deliveries == []
 
+    def test_the_calls_of_a_batch_in_halves_are_counted_afterwards(
+        self, crate: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        crate.rate_limit = 2
+        crate.save()
+        due = make_due(crate, customer, 5)
+        guilty = str(due[3].pk)
+        receiver.choose = lambda request: Answer(422) if guilty.encode() in request.body else taken(request)
+        sending.deliver()
+        assert len(receiver.got) == 7
+        assert -6 <= Lane.objects.get(integration=crate).tokens <= -5, "one was counted when it was claimed"
+        give_coins(customer, 10)
+        assert claims.claim(free=8, slots=100, flying={}).deliveries == []
+
     def test_the_probe_of_a_closed_lane_is_one_delivery(self, crate: Integration, customer: Customer) -> None:
         make_due(crate, customer, 8)
         Lane.objects.update(closed="breaker", probe_at=timezone.now() - timedelta(seconds=1))

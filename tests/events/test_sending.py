@@ -364,6 +364,17 @@ class TestDestination:
         sending.deliver()
         assert len(receiver.got) == 3, "the event was not sent when the person was refused"
 
+    def test_each_of_its_calls_counts_for_its_rate(
+        self, picky: Integration, customer: Customer, receiver: Receiver
+    ) -> None:
+        self.agree(customer)
+        picky.rate_limit = 1
+        picky.save()
+        make_due(make_subscription(picky), customer)
+        sending.deliver()
+        assert len(receiver.got) == 2
+        assert Lane.objects.get(integration=picky).tokens == -1
+
     def test_its_threads_open_no_database_connection(
         self, picky: Integration, customer: Customer, receiver: Receiver
     ) -> None:
