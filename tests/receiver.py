@@ -49,6 +49,7 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or the body waits 40 ms for word that the headers arrived
 
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
