@@ -133,8 +133,8 @@ def _claim_ms(receiver: Receiver) -> float:
     store.events_on = True
     store.save()
     world.record_rewards(store, (CLAIMS + 5) * SLOTS)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE events_delivery")
+    with connection.cursor() as cursor:  # as autovacuum leaves it, also where the claims of earlier runs are still dead
+        cursor.execute("VACUUM (INDEX_CLEANUP ON, ANALYZE) events_delivery")
     times = []
     for number in range(CLAIMS + 5):
         started = time.perf_counter()

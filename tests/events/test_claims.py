@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from customers.models import Store
@@ -91,6 +92,12 @@ class TestClaim:
         queue(store, 20)
         with django_assert_max_num_queries(12):
             assert len(take(20).deliveries) == 20
+
+    @pytest.mark.postgresql
+    def test_what_it_would_have_to_read_past_is_vacuumed_soon(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'events_delivery'::regclass")
+            assert cursor.fetchone() == (["autovacuum_vacuum_scale_factor=0.01"],)
 
     def test_a_test_event_is_never_claimed(self, store: Store) -> None:
         queue(store, 1)
