@@ -2,8 +2,8 @@
 
 from django.db import migrations
 
-# At five million rows the default waits for a million dead ones, and a claim then reads past all of them: it takes three
-# times as long with a quarter of that (docs/performance.md).
+# At five million rows the default waits for a million dead ones, and a claim reads past all of them: with a quarter of
+# that it takes nearly twice as long (docs/performance.md).
 SOONER = "ALTER TABLE events_delivery SET (autovacuum_vacuum_scale_factor = 0.01)"
 AS_USUAL = "ALTER TABLE events_delivery RESET (autovacuum_vacuum_scale_factor)"
 

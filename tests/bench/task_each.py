@@ -35,7 +35,11 @@ def rate(post: Post, *, total: int, warm_up: int) -> float:
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
         cursor.execute("TRUNCATE bench_log")
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.bench.settings_task_each"}
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.bench.settings_task_each",
+        "PYTHONWARNINGS": "ignore::UserWarning",  # of its own defaults
+    }
     process = subprocess.Popen([sys.executable, "manage.py", "qcluster"], cwd=ROOT, env=environment)
     try:
         _work_off(post, warm_up, broker)
