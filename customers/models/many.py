@@ -68,8 +68,12 @@ def write_page(page: Sequence[R], write: Write[R, M]) -> list[Outcome[M]]:
 
 
 def _alone(row: R, write: Write[R, M]) -> list[Outcome[M]]:
-    try:
-        with transaction.atomic():
-            return write([row])
-    except (IntegrityError, DataError) as error:
-        return [Outcome(refusal=error)]
+    """By itself; once more when somebody was quicker again, whose row the look now finds."""
+    refusal: Exception
+    for _ in range(2):
+        try:
+            with transaction.atomic():
+                return write([row])
+        except (IntegrityError, DataError) as error:
+            refusal = error
+    return [Outcome(refusal=refusal)]

@@ -429,7 +429,22 @@ class TestSomebodyElseIsQuicker:
         assert Customer.objects.count() == Wallet.objects.count() == 3
         assert Delivery.objects.filter(event_key="lead_create").count() == 3  # Ada's, and theirs
 
-    def test_what_the_database_refuses_twice_is_a_conflict_of_its_own(
+    def test_a_customer_taken_once_more_while_it_is_written_alone(
+        self, api: APIClient, customer: Customer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        named, looks = CustomerQuerySet.named, []
+
+        def blind_until_twice_alone(self: Any, names: Any, **kwargs: Any) -> Any:
+            looks.append({value for _, value in names})
+            return {} if len(looks) <= 3 else named(self, names, **kwargs)
+
+        monkeypatch.setattr(CustomerQuerySet, "named", blind_until_twice_alone)
+        results = bulk(api, CUSTOMERS, [{"email": "lea@example.com"}, {"email": "ada@example.com"}])["results"]
+        assert looks == [{"lea@example.com", "ada@example.com"}, {"lea@example.com"}, *[{"ada@example.com"}] * 2]
+        assert [result["status"] for result in results] == [201, 400]
+        assert results[1]["problem"]["errors"][0]["code"] == "taken"
+
+    def test_what_the_database_goes_on_refusing_is_a_conflict_of_its_own(
         self, api: APIClient, customer: Customer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bulk(api, TRANSACTIONS, [reward(reference="b", amount=7)])
