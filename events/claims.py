@@ -55,7 +55,7 @@ def claim(*, free: int, slots: int, flying: Mapping[UUID, int]) -> Claim:
 
     `flying` counts this process's calls by integration: none of them holds more than three quarters of its `slots`.
     """
-    if not postgresql.in_use() and Work.DUE not in work():
+    if not postgresql.in_use() and not any(there((_lanes_with_due,))):
         return NOTHING  # a look: SQLite has one lock for all who write, and a busy sender looks often
     with transaction.atomic():
         lanes = _lock_lanes(free)

@@ -130,7 +130,7 @@ def _write_lanes(results: list[Result], beyond: Counter[UUID], now: datetime) ->
     }
     # A healthy lane that goes on succeeding is only looked at: no lock, no write.
     untouched = set(
-        concerned.filter(clean, integration__in=all_good - set(beyond)).values_list("integration", flat=True)
+        concerned.filter(clean, integration__in=all_good - beyond.keys()).values_list("integration", flat=True)
     )
     closed: set[UUID] = set()
     rows = concerned.exclude(integration__in=untouched).select_related("integration").order_by("pk")

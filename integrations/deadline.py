@@ -51,38 +51,39 @@ def remaining() -> float:
     return left
 
 
-class Waiting:
+class Waiting(socket.socket):
     """What both sockets share: once `ready` they never block, and wait here instead."""
 
-    _is_ready = False
+    _readable: select.poll
 
     def ready(self) -> None:
         """From here on, connected and secure, whoever uses it waits no longer than the deadline."""
-        assert isinstance(self, socket.socket)
         self.setblocking(False)
-        self._is_ready = True
         self._readable = select.poll()
         self._readable.register(self, select.POLLIN)
 
     def settimeout(self, value: float | None, /) -> None:
         """Obeyed until it is ready: urllib3 sets what it thinks right before each answer."""
-        if not self._is_ready:
-            super().settimeout(value)  # type: ignore[misc]  # of the socket that this is mixed into
+        if self.gettimeout() != 0:
+            super().settimeout(value)
 
     def wait_to_read(self) -> None:
         """Until something is there, or the other side hung up. Raises TimeoutError."""
-        if not self._readable.poll(remaining() * 1000):
-            raise TimeoutError("the deadline has passed")
+        _wait(self._readable)
 
     def wait_to_write(self) -> None:
         """Until there is room. Raises TimeoutError."""
         writable = select.poll()
-        writable.register(self, select.POLLOUT)  # type: ignore[arg-type]
-        if not writable.poll(remaining() * 1000):
-            raise TimeoutError("the deadline has passed")
+        writable.register(self, select.POLLOUT)
+        _wait(writable)
 
 
-class DeadlineSocket(Waiting, socket.socket):
+def _wait(poll: select.poll) -> None:
+    if not poll.poll(remaining() * 1000):
+        raise TimeoutError("the deadline has passed")
+
+
+class DeadlineSocket(Waiting):
     """A plain socket."""
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:

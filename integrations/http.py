@@ -167,7 +167,7 @@ class _Adapter(HTTPAdapter):
         """Nothing: the context trusts what it shall (requests would load its bundle again for each connection)."""
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> Any:
-        """Itself: what requests makes of an answer serves cookies and redirects, and costs as much as it does to send."""
+        """Itself: what requests makes of an answer serves cookies and redirects, which there are none of here."""
         return resp
 
 
